@@ -1,0 +1,111 @@
+"""What Bedrock Custom Model Import accepts, read from bedrock_rules.toml."""
+
+from __future__ import annotations
+
+import functools
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """One row of the user guide's list; `model_type` is what Bedrock names in its refusals."""
+
+    name: str
+    model_type: str
+    classes: tuple[str, ...]
+    multimodal: bool
+    context_length_stated: bool
+    regions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """An account quota of the service `bedrock` in one Region."""
+
+    code: str
+    name: str
+    default: int
+    adjustable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BedrockRules:
+    """The rules of the import; byte limits are exclusive, the context length is inclusive."""
+
+    regions: tuple[str, ...]
+    text_bytes_below: int
+    multimodal_bytes_below: int
+    dtypes: tuple[str, ...]
+    context_tokens_at_most: int
+    required_files: tuple[str, ...]
+    copied_files: tuple[str, ...]
+    imported_model_name: re.Pattern[str]
+    import_job_name: re.Pattern[str]
+    name_characters_at_most: int
+    s3_uri: re.Pattern[str]
+    tag_text: re.Pattern[str]
+    tag_key_characters: tuple[int, int]
+    tag_value_characters: tuple[int, int]
+    tags_at_most: int
+    quotas: tuple[Quota, ...]
+    architectures: tuple[Architecture, ...]
+
+    def architecture(self, model_type: str) -> Architecture | None:
+        """Return the row of a `model_type`, or None when Bedrock does not import it."""
+        return next((row for row in self.architectures if row.model_type == model_type), None)
+
+    def quota(self, code: str) -> Quota:
+        """Return a quota by its Service Quotas code."""
+        return next(quota for quota in self.quotas if quota.code == code)
+
+    def weights_bytes_below(self, *, multimodal: bool) -> int:
+        """Return the exclusive upper bound of all weights together, in bytes."""
+        return self.multimodal_bytes_below if multimodal else self.text_bytes_below
+
+
+@functools.cache
+def bedrock_rules() -> BedrockRules:
+    """Return the rules; the file is read once."""
+    text = Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")
+    return _from_dict(tomllib.loads(text))
+
+
+def _from_dict(data: dict[str, Any]) -> BedrockRules:
+    names = data["names"]
+    regions = tuple(data["regions"]["accepted"])
+    return BedrockRules(
+        regions=regions,
+        text_bytes_below=data["weights"]["text_bytes_below"],
+        multimodal_bytes_below=data["weights"]["multimodal_bytes_below"],
+        dtypes=tuple(data["dtypes"]["accepted"]),
+        context_tokens_at_most=data["context"]["tokens_at_most"],
+        required_files=tuple(data["files"]["required"]),
+        copied_files=tuple(data["files"]["copied"]),
+        imported_model_name=re.compile(names["imported_model"]),
+        import_job_name=re.compile(names["import_job"]),
+        name_characters_at_most=names["characters_at_most"],
+        s3_uri=re.compile(names["s3_uri"]),
+        tag_text=re.compile(names["tag_text"]),
+        tag_key_characters=tuple(names["tag_key_characters"]),
+        tag_value_characters=tuple(names["tag_value_characters"]),
+        tags_at_most=names["tags_at_most"],
+        quotas=tuple(
+            Quota(row["code"], row["name"], row["default"], row["adjustable"])
+            for row in data["quotas"]
+        ),
+        architectures=tuple(
+            Architecture(
+                name=row["name"],
+                model_type=row["model_type"],
+                classes=tuple(row["classes"]),
+                multimodal=row.get("multimodal", False),
+                context_length_stated=row.get("context_length_stated", True),
+                regions=tuple(row.get("regions", regions)),
+            )
+            for row in data["architectures"]
+        ),
+    )

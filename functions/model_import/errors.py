@@ -1,0 +1,150 @@
+"""Every error that the state machine may see, by name.
+
+Step Functions matches an error by the literal name of its class: no inheritance, no module. The
+names here are therefore a contract with statemachine/model_import.asl.yaml, and a test holds the
+two equal.
+Each class takes facts and writes the sentence: what was found, what is accepted, what to do.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+
+class ModelImportError(Exception):
+    """Base of all errors with a name of their own; never raised itself."""
+
+
+class InvalidInputError(ModelImportError):
+    """The input of the execution has a field that is unknown, missing or malformed."""
+
+    def __init__(self, found: str, accepted: str) -> None:
+        super().__init__(f"{found}. {accepted}")
+
+
+class RepositoryNotFoundError(ModelImportError):
+    """The Hub knows no such model repository, or hides it from this token."""
+
+    def __init__(self, repo_id: str, *, with_token: bool) -> None:
+        who = "with the configured Hub token" if with_token else "without a Hub token"
+        super().__init__(
+            f"The Hub shows no model repository {repo_id!r} {who}: it does not exist, or it is "
+            "private. Check the spelling (organisation/name); for a private repository deploy the "
+            "stack with HubTokenSecretArn, the secret of a token that may read it."
+        )
+
+
+class RepositoryGatedError(ModelImportError):
+    """The Hub shows the repository but does not hand out its files."""
+
+    def __init__(self, repo_id: str, page_url: str, *, with_token: bool) -> None:
+        remedy = (
+            "the account of the configured Hub token has not been granted access: request it on"
+            if with_token
+            else "no Hub token is configured: have access granted on"
+        )
+        then = (
+            "and start again."
+            if with_token
+            else "and deploy the stack with HubTokenSecretArn, the secret of that account's token."
+        )
+        super().__init__(f"Repository {repo_id!r} is gated, and {remedy} {page_url} {then}")
+
+
+class RevisionNotFoundError(ModelImportError):
+    """The repository has no such branch, tag or commit."""
+
+    def __init__(self, repo_id: str, revision: str) -> None:
+        super().__init__(
+            f"Repository {repo_id!r} has no revision {revision!r}. "
+            "Give a branch, a tag or a full commit hash of the repository, or leave it out for "
+            "'main'."
+        )
+
+
+class RepositoryFileNotFoundError(ModelImportError):
+    """A file that was planned is no longer at the commit."""
+
+    def __init__(self, repo_id: str, commit: str, path: str) -> None:
+        super().__init__(
+            f"{path!r} is not in {repo_id!r} at commit {commit}, though the Hub listed it. "
+            "The repository's history was rewritten: start again to plan from the present commit."
+        )
+
+
+class ModelNotImportableError(ModelImportError):
+    """The repository has findings of severity error; the message lists every one of them."""
+
+
+class ChecksumMismatchError(ModelImportError):
+    """The bytes that arrived are not the bytes that the Hub announced."""
+
+    def __init__(self, path: str, *, expected: str, found: str) -> None:
+        super().__init__(
+            f"{path!r} arrived as {found}, and the Hub announces {expected}. Nothing was stored "
+            "under its key. Start again; if it repeats, the file at the Hub (or at the mirror) is "
+            "damaged: tell its owner."
+        )
+
+
+class StagingMismatchError(ModelImportError):
+    """What lies in the staging bucket is not what the manifest says."""
+
+    def __init__(self, s3_uri: str, differences: list[str]) -> None:
+        super().__init__(
+            f"{s3_uri} differs from the manifest: {'; '.join(differences)}. Nothing was imported. "
+            "Delete what is under that prefix and start again; nothing else may write there."
+        )
+
+
+class SmokeTestFailedError(ModelImportError):
+    """The imported model answers wrongly; it stays in the account, and its storage is billed."""
+
+    def __init__(self, model_arn: str, found: str) -> None:
+        super().__init__(
+            f"{model_arn} was imported, but {found}. It stays in the account for you to look at, "
+            "and its storage is billed until you delete it: "
+            f"aws bedrock delete-imported-model --model-identifier {model_arn}"
+        )
+
+
+class HubUnavailableError(ModelImportError):
+    """The Hub did not answer, or answered that it cannot now; trying again is the remedy."""
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(
+            f"The Hub did not serve {what}: {why}. This is retried; if it lasts, see "
+            "https://status.huggingface.co, or the mirror that HubEndpoint names."
+        )
+
+
+class TransferInterruptedError(ModelImportError):
+    """The transfer task was told to stop before it was done."""
+
+    def __init__(self, signal_name: str) -> None:
+        super().__init__(
+            f"The transfer task was stopped by {signal_name} before its slice was complete. "
+            "This is retried: files that are complete are not moved again."
+        )
+
+
+class ModelNotReadyError(ModelImportError):
+    """Bedrock has not loaded the imported model yet (cold start)."""
+
+    def __init__(self, model_arn: str) -> None:
+        super().__init__(
+            f"{model_arn} is not ready to serve yet. This is retried for as long as a cold start "
+            "may take."
+        )
+
+
+TRANSIENT: Final = (HubUnavailableError, TransferInterruptedError, ModelNotReadyError)
+"""Retried by the state machine; every other class above is tried once."""
+
+RAISED_BY_STATE_MACHINE: Final = (
+    "ImportJobFailedError",
+    "ImportSlotUnavailableError",
+    "ImportTimedOutError",
+    "ModelNameTakenError",
+)
+"""Names that the state machine itself ends with, since no code runs where they are found."""

@@ -1,0 +1,159 @@
+"""The whole of preflight: every finding at once, and the plan of the import."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from model_import.bedrock_rules import bedrock_rules
+from model_import.preflight.configuration import (
+    CONFIG,
+    architecture_class,
+    check_configuration,
+    context_length,
+)
+from model_import.preflight.finding import Finding
+from model_import.preflight.repository import select_files
+from model_import.preflight.weights import RangeReader, check_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from model_import.hub import Snapshot
+    from model_import.preflight.repository import ModelFiles
+
+JSON_BYTES_AT_MOST: Final = 64_000_000
+# Far above any config.json or index; a tokenizer.json of 30 MB is known.
+_FINDINGS_SHOWN: Final = 100
+_CAUSE_CHARACTERS_AT_MOST: Final = 28_000
+# Step Functions keeps 32,768 characters of a cause.
+
+
+class FileReader(RangeReader, Protocol):
+    """Reads one file of a repository, whole or by range."""
+
+    def read_all(self, max_bytes: int) -> bytes:
+        """Return the whole file, refusing one that is longer than `max_bytes`."""
+
+
+class FileReaders(Protocol):
+    """Opens files of one repository at one commit."""
+
+    def open(self, path: str) -> FileReader:
+        """Return the reader of a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What preflight found, and the model in figures as far as it could be read."""
+
+    findings: tuple[Finding, ...]
+    model_type: str | None
+    architecture: str | None
+    context_length: int | None
+    dtype: str | None
+    parameters: int
+    weights_files: int
+    weights_bytes: int
+
+    @property
+    def importable(self) -> bool:
+        """Return whether no finding refuses the repository."""
+        return all(finding.severity != "error" for finding in self.findings)
+
+    def figures(self) -> dict[str, Any]:
+        """Return everything but the findings."""
+        return {name: value for name, value in asdict(self).items() if name != "findings"}
+
+    def shown_findings(self) -> tuple[Finding, ...]:
+        """Return the first findings, errors first: as many as a state's payload carries well."""
+        return self.findings[:_FINDINGS_SHOWN]
+
+    def refusal(self, repo_id: str, commit: str) -> str:
+        """Return the cause of a refused execution: every finding, as long as there is room."""
+        errors = [str(finding) for finding in self.findings if finding.severity == "error"]
+        lines = [f"{repo_id} at {commit} cannot be imported, for {len(errors)} reason(s):"]
+        room = _CAUSE_CHARACTERS_AT_MOST - len(lines[0])
+        for number, error in enumerate(errors, 1):
+            line = f"{number}. {error}"
+            room -= len(line) + 1
+            if room < 0:
+                lines.append(f"… and {len(errors) - number + 1} more.")
+                break
+            lines.append(line)
+        return "\n".join(lines)
+
+
+def judge(snapshot: Snapshot, readers: FileReaders, region: str) -> Verdict:
+    """Return the verdict on a repository; reads small files and headers, not one weight.
+
+    Raises:
+        RepositoryGatedError: The Hub lists the files and does not hand them out.
+        HubUnavailableError: The Hub did not answer, or answered with a fault of its own.
+    """
+
+    def read_json(path: str) -> object:
+        try:
+            return json.loads(readers.open(path).read_all(JSON_BYTES_AT_MOST))
+        except (ValueError, RecursionError):
+            return None
+
+    files, findings = select_files(snapshot, read_json)
+    config = _read_config(snapshot, read_json, findings)
+    if config is not None:
+        findings += check_configuration(config, region)
+    row = bedrock_rules().architecture(str((config or {}).get("model_type")))
+    weights, weights_findings = check_weights(
+        files, readers, multimodal=row is not None and row.multimodal
+    )
+    findings += weights_findings
+    findings += _check_chat_template(files, read_json)
+    return Verdict(
+        findings=tuple(sorted(findings, key=lambda finding: finding.severity)),
+        model_type=None if config is None else str(config.get("model_type")),
+        architecture=None if config is None else architecture_class(config),
+        context_length=None if config is None else context_length(config),
+        dtype=weights.dtype,
+        parameters=weights.parameters,
+        weights_files=len(files.weights),
+        weights_bytes=files.weights_bytes,
+    )
+
+
+def _read_config(
+    snapshot: Snapshot, read_json: Callable[[str], object], findings: list[Finding]
+) -> dict[str, Any] | None:
+    if snapshot.file(CONFIG) is None:
+        return None
+    config = read_json(CONFIG)
+    if isinstance(config, dict):
+        return config
+    findings.append(
+        Finding.error(
+            "CONFIG_INVALID",
+            CONFIG,
+            found="It is not a JSON object",
+            accepted="The config.json that save_pretrained writes.",
+            remedy="Save the model again with save_pretrained.",
+        )
+    )
+    return None
+
+
+def _check_chat_template(files: ModelFiles, read_json: Callable[[str], object]) -> list[Finding]:
+    names = {file.path for file in files.metadata}
+    if names & {"chat_template.jinja", "chat_template.json"}:
+        return []
+    tokenizer = read_json("tokenizer_config.json") if "tokenizer_config.json" in names else None
+    if isinstance(tokenizer, dict) and tokenizer.get("chat_template"):
+        return []
+    return [
+        Finding.warning(
+            "CHAT_TEMPLATE_MISSING",
+            "tokenizer_config.json",
+            found="The repository has no chat template",
+            accepted="Bedrock applies none of its own, and refuses chat messages and Converse.",
+            remedy="Send prompts with the model's special tokens, or publish one with a template.",
+        )
+    ]

@@ -1,0 +1,124 @@
+"""Stages the small files of a model, writes its manifest and the slices of its weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final
+
+from model_import.errors import ChecksumMismatchError
+from model_import.manifest import Manifest, Slice, StagedFile, Staging
+from model_import.preflight.repository import select_files
+from model_import.preflight.verdict import JSON_BYTES_AT_MOST, FileReaders
+from model_import.records import write_record
+from model_import.slicing import cut_slices
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+    from model_import.hub import Snapshot
+    from model_import.manifest import RepositoryFile
+
+_CONCURRENT_FILES: Final = 8
+
+
+def prepare(  # noqa: PLR0913 – each is one thing of its own
+    snapshot: Snapshot,
+    readers: FileReaders,
+    s3: S3Client,
+    *,
+    bucket: str,
+    execution_name: str,
+    model_name: str,
+    tasks_at_most: int,
+) -> tuple[Manifest, str, tuple[str, ...]]:
+    """Return the manifest, its URI and the URIs of the slices, when all of them are in S3.
+
+    Raises:
+        ChecksumMismatchError: A small file is not what the Hub announces.
+        HubUnavailableError: The Hub did not answer, or answered with a fault of its own.
+    """
+    source = snapshot.source
+    # A prefix for each commit: nothing of another one can mix in.
+    staging = Staging(bucket, f"models/{source.repo_id}/{source.commit}/")
+    records = f"imports/{execution_name}"
+    files, _ = select_files(
+        snapshot, lambda path: json.loads(readers.open(path).read_all(JSON_BYTES_AT_MOST))
+    )
+    with ThreadPoolExecutor(_CONCURRENT_FILES) as pool:
+        metadata = tuple(
+            pool.map(lambda file: _stage(file, readers, s3, staging, snapshot), files.metadata)
+        )
+    weights = tuple(
+        StagedFile(file.path, file.size_bytes, file.sha256, "weights") for file in files.weights
+    )
+    _remove_strays(s3, staging, {file.path for file in (*metadata, *weights)})
+    slices = [
+        Slice(source, staging, files, f"{records}/transfers/{number}.json")
+        for number, files in enumerate(cut_slices(files.weights, tasks_at_most))
+    ]
+    slice_uris = tuple(
+        write_record(s3, bucket, f"{records}/slices/{number}.json", slice_.to_dict())
+        for number, slice_ in enumerate(slices)
+    )
+    manifest = Manifest(
+        execution_name=execution_name,
+        source=source,
+        revision=snapshot.revision,
+        model_name=model_name,
+        staging=staging,
+        files=metadata + weights,
+        report_keys=tuple(slice_.report_key for slice_ in slices),
+    )
+    uri = write_record(s3, bucket, f"{records}/manifest.json", manifest.to_dict())
+    return manifest, uri, slice_uris
+
+
+def _stage(
+    file: RepositoryFile,
+    readers: FileReaders,
+    s3: S3Client,
+    staging: Staging,
+    snapshot: Snapshot,
+) -> StagedFile:
+    content = readers.open(file.path).read_all(JSON_BYTES_AT_MOST)
+    _verify(file, content)
+    sha256 = hashlib.sha256(content).hexdigest()
+    s3.put_object(
+        Bucket=staging.bucket,
+        Key=staging.key(file.path),
+        Body=content,
+        Metadata={
+            "sha256": sha256,
+            "source-repository": snapshot.source.repo_id,
+            "source-commit": snapshot.source.commit,
+        },
+    )
+    return StagedFile(file.path, len(content), sha256, "metadata")
+
+
+def _verify(file: RepositoryFile, content: bytes) -> None:
+    if file.sha256 is not None:
+        kind, expected = "sha256", file.sha256
+        found = hashlib.sha256(content).hexdigest()
+    else:
+        kind, expected = "git blob", file.blob_id
+        # git's name of a blob; SHA-1 is its choice.
+        header = f"blob {len(content)}\0".encode()
+        found = hashlib.sha1(header + content, usedforsecurity=False).hexdigest()
+    if found != expected:
+        raise ChecksumMismatchError(
+            file.path, expected=f"{kind} {expected}", found=f"{kind} {found}"
+        )
+
+
+def _remove_strays(s3: S3Client, staging: Staging, expected: set[str]) -> None:
+    """Delete what an earlier release of this stack, or somebody else, left under the prefix."""
+    pages = s3.get_paginator("list_objects_v2").paginate(
+        Bucket=staging.bucket, Prefix=staging.prefix
+    )
+    for page in pages:
+        for entry in page.get("Contents", []):
+            if entry["Key"].removeprefix(staging.prefix) not in expected:
+                s3.delete_object(Bucket=staging.bucket, Key=entry["Key"])

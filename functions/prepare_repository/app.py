@@ -1,0 +1,65 @@
+"""Prepare Repository: the plan to staged small files, a manifest and slices of the weights."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from model_import.hub import read_snapshot
+from model_import.hub_files import HubFiles
+from model_import.hub_token import read_hub_token
+from model_import.preparation import prepare
+from model_import.settings import Settings
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+    from mypy_boto3_s3 import S3Client
+
+logger = Logger()
+
+
+@functools.cache
+def settings() -> Settings:
+    """Return the settings of this function."""
+    return Settings.from_environ(os.environ)
+
+
+@functools.cache
+def hub_token() -> str | None:
+    """Return the Hub token, or None when the stack has none."""
+    arn = settings().hub_token_secret_arn
+    return read_hub_token(boto3.client("secretsmanager"), arn) if arn else None
+
+
+@functools.cache
+def s3() -> S3Client:
+    """Return the S3 client."""
+    return boto3.client("s3")
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Return where the manifest, the model's prefix and the slices are."""
+    plan = event["plan"]
+    logger.append_keys(execution_name=event["execution_name"], repo_id=plan["repo_id"])
+    snapshot = read_snapshot(
+        settings().hub_endpoint, plan["repo_id"], plan["commit"], token=hub_token()
+    )
+    manifest, manifest_uri, slice_uris = prepare(
+        snapshot,
+        HubFiles(snapshot.source, hub_token()),
+        s3(),
+        bucket=settings().staging_bucket,
+        execution_name=event["execution_name"],
+        model_name=plan["model_name"],
+        tasks_at_most=settings().transfer_tasks,
+    )
+    logger.info("prepared", manifest_uri=manifest_uri, slices=len(slice_uris))
+    return {
+        "manifest_uri": manifest_uri,
+        "s3_uri": manifest.staging.s3_uri,
+        "slices": [{"uri": uri} for uri in slice_uris],
+    }

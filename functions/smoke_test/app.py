@@ -1,0 +1,49 @@
+"""Smoke Test: an imported model to an answer that was judged."""
+
+from __future__ import annotations
+
+import functools
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from botocore.config import Config
+from model_import.smoke_test import read_tokenizer, run_smoke_test
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+    from mypy_boto3_bedrock_runtime import BedrockRuntimeClient
+    from mypy_boto3_s3 import S3Client
+
+logger = Logger()
+
+
+@functools.cache
+def s3() -> S3Client:
+    """Return the S3 client."""
+    return boto3.client("s3")
+
+
+@functools.cache
+def runtime() -> BedrockRuntimeClient:
+    """Return the runtime client: one try, since the state machine tries again, and a long wait."""
+    config = Config(retries={"total_max_attempts": 1}, read_timeout=270)
+    return boto3.client("bedrock-runtime", config=config)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Return prompt, answer, latency, tokens and the seconds to the first success."""
+    logger.append_keys(model_arn=event["model_arn"])
+    result = run_smoke_test(
+        runtime(),
+        event["model_arn"],
+        read_tokenizer(s3(), event["s3_uri"]),
+        prompt=event["smoke_test"]["prompt"],
+        expect=event["smoke_test"]["expect"],
+        entered_at=datetime.fromisoformat(event["entered_at"]),
+        now=lambda: datetime.now(UTC),
+    )
+    logger.info("answered", latency_seconds=result.latency_seconds)
+    return result.to_dict()

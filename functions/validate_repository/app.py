@@ -1,0 +1,59 @@
+"""Validate Repository: the input of an execution to a plan, or to a refusal with every finding."""
+
+from __future__ import annotations
+
+import functools
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from model_import.errors import ModelNotImportableError
+from model_import.hub import read_snapshot
+from model_import.hub_files import HubFiles
+from model_import.hub_token import read_hub_token
+from model_import.planning import make_plan
+from model_import.preflight.verdict import judge
+from model_import.request import ImportRequest
+from model_import.settings import Settings
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger()
+
+
+@functools.cache
+def settings() -> Settings:
+    """Return the settings of this function."""
+    return Settings.from_environ(os.environ)
+
+
+@functools.cache
+def hub_token() -> str | None:
+    """Return the Hub token, or None when the stack has none."""
+    arn = settings().hub_token_secret_arn
+    return read_hub_token(boto3.client("secretsmanager"), arn) if arn else None
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Return the plan, the findings, and a refusal when one of them is an error."""
+    logger.append_keys(execution_arn=event["execution_arn"])
+    request = ImportRequest.from_input(event["input"])
+    snapshot = read_snapshot(
+        settings().hub_endpoint, request.repo_id, request.revision, token=hub_token()
+    )
+    verdict = judge(snapshot, HubFiles(snapshot.source, hub_token()), settings().region)
+    logger.info("verdict", importable=verdict.importable, **verdict.figures())
+    return {
+        "plan": make_plan(request, snapshot, verdict, event["execution_arn"]),
+        "findings": [asdict(finding) for finding in verdict.shown_findings()],
+        "refusal": None
+        if verdict.importable
+        else {
+            "Error": ModelNotImportableError.__name__,
+            "Cause": verdict.refusal(snapshot.source.repo_id, snapshot.source.commit),
+        },
+    }
