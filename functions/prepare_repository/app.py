@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools import Logger
+
 from model_import.hub import read_snapshot
 from model_import.hub_files import HubFiles
 from model_import.hub_token import read_hub_token

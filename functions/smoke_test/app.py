@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools import Logger
 from botocore.config import Config
+
 from model_import.smoke_test import read_tokenizer, run_smoke_test
 
 if TYPE_CHECKING:

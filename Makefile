@@ -1,0 +1,35 @@
+# Every target sets up what it needs: uv if there is none, Python 3.13, the locked dependencies.
+UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .tools/bin/uv)
+RUN := $(UV) run --frozen
+export SAM_CLI_TELEMETRY = 0
+
+.PHONY: demo test lint build local requirements picture
+demo: $(UV)
+	$(RUN) python -m local run model-import/Tiny-Quiz-Llama-Instruct
+
+test: $(UV)
+	$(RUN) pytest
+
+lint: $(UV)
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) mypy
+	$(RUN) sam validate --lint --region us-east-1
+
+build: $(UV)
+	$(RUN) sam build
+
+local: $(UV)
+	$(RUN) python -m local serve
+
+requirements: $(UV)
+	$(UV) export --frozen --quiet --only-group functions --no-hashes --no-annotate \
+		--no-header --no-emit-package hf-xet --output-file functions/requirements.txt
+
+picture: $(UV)
+	$(RUN) python docs/draw_state_machine.py
+
+uv: ;
+
+.tools/bin/uv:
+	python3 -m pip install --quiet --disable-pip-version-check --target .tools uv

@@ -1,0 +1,30 @@
+"""CRC-64/NVME: the checksum that S3 keeps of a whole object, joined from those of its parts."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+from awscrt.checksums import combine_crc64nvme, crc64nvme
+
+if TYPE_CHECKING:
+    from collections.abc import Buffer, Iterable
+
+
+def crc64(content: Buffer) -> int:
+    """Return the CRC of bytes at hand."""
+    crc: int = crc64nvme(content)
+    return crc
+
+
+def joined_crc64(parts: Iterable[tuple[int, int]]) -> int:
+    """Return the CRC of the whole from (CRC, length in bytes) of its parts in order."""
+    whole = 0
+    for crc, length in parts:
+        whole = combine_crc64nvme(whole, crc, length)
+    return whole
+
+
+def crc64_base64(crc: int) -> str:
+    """Return the form in which S3 takes the CRC."""
+    return base64.b64encode(crc.to_bytes(8, "big")).decode()

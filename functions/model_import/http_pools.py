@@ -1,0 +1,172 @@
+"""Kept-alive HTTP connections for many threads, by way of a proxy where there is one.
+
+As every Python HTTP client does, this reads the proxies (`HTTPS_PROXY`, `NO_PROXY`, …) and the
+certificate authorities (`SSL_CERT_FILE`, or a bundle that a variable names) from the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import weakref
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class PoolsClosedError(Exception):
+    """A request was made, or was under way, when the pools were closed."""
+
+
+class HttpPools:
+    """Requests without retries and redirects; `close` also ends those that are under way."""
+
+    def __init__(
+        self,
+        *,
+        connections: int,
+        connect_timeout_seconds: float,
+        read_timeout_seconds: float,
+        ca_bundle_variables: tuple[str, ...] = ("REQUESTS_CA_BUNDLE",),
+    ) -> None:
+        self.closed = threading.Event()
+        self._sockets = _OpenSockets()
+        self._classes = _watched_pool_classes(self._sockets)
+        self._settings: dict[str, Any] = {
+            "maxsize": connections,
+            "block": False,
+            "retries": False,
+            "timeout": urllib3.Timeout(connect=connect_timeout_seconds, read=read_timeout_seconds),
+            "ca_certs": _ca_bundle(ca_bundle_variables),
+        }
+        self._proxies = getproxies()
+        self._managers: dict[str | None, urllib3.PoolManager] = {}
+        self._managers_lock = threading.Lock()
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | memoryview | None = None,
+    ) -> urllib3.BaseHTTPResponse:
+        """Return the response, whose body is still to be read as it came over the wire.
+
+        Raises:
+            PoolsClosedError: `close` was called before or meanwhile.
+            urllib3.exceptions.HTTPError: there was no response.
+        """
+        try:
+            return self._manager(url).urlopen(
+                method,
+                url,
+                headers=headers,
+                body=body,
+                redirect=False,
+                preload_content=False,
+                decode_content=False,
+            )
+        except urllib3.exceptions.HTTPError as error:
+            if self.closed.is_set():
+                raise PoolsClosedError from error
+            raise
+
+    def close(self) -> None:
+        """Drop every connection, idle or in use; threads that wait on one are woken."""
+        self.closed.set()
+        self._sockets.shut()
+        with self._managers_lock:
+            for manager in self._managers.values():
+                manager.clear()
+
+    def _manager(self, url: str) -> urllib3.PoolManager:
+        proxy = self._proxy(url)
+        with self._managers_lock:
+            if self.closed.is_set():
+                raise PoolsClosedError
+            if proxy not in self._managers:
+                self._managers[proxy] = self._new_manager(proxy)
+            return self._managers[proxy]
+
+    def _proxy(self, url: str) -> str | None:
+        parts = urlsplit(url)
+        if parts.hostname is None or proxy_bypass(parts.hostname):
+            return None
+        return self._proxies.get(parts.scheme) or self._proxies.get("all")
+
+    def _new_manager(self, proxy: str | None) -> urllib3.PoolManager:
+        if proxy is None:
+            manager = urllib3.PoolManager(**self._settings)
+        else:
+            user = urlsplit(proxy).netloc.rpartition("@")[0]
+            headers = urllib3.make_headers(proxy_basic_auth=user) if user else None
+            manager = urllib3.ProxyManager(proxy, proxy_headers=headers, **self._settings)
+        manager.pool_classes_by_scheme = self._classes
+        return manager
+
+
+class _OpenSockets:
+    """The sockets in use or kept alive, so that they can be shut from another thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._shut = False
+
+    def add(self, connected: object) -> None:
+        if not isinstance(connected, socket.socket):
+            return  # TLS within a TLS proxy; its timeouts end it
+        with self._lock:
+            self._sockets.add(connected)
+            if self._shut:
+                _shut_down(connected)
+
+    def shut(self) -> None:
+        with self._lock:
+            self._shut = True
+            for connected in self._sockets:
+                _shut_down(connected)
+
+
+def _shut_down(connected: socket.socket) -> None:
+    with suppress(OSError):
+        # Not `connected.shutdown`: on a TLS socket that lets a reading thread go on without TLS.
+        socket.socket.shutdown(connected, socket.SHUT_RDWR)
+
+
+def _watched_pool_classes(sockets: _OpenSockets) -> dict[str, type[HTTPConnectionPool]]:
+    """Return pool classes whose connections enter their socket as soon as there is one."""
+
+    class Connection(HTTPConnection):
+        def connect(self) -> None:
+            super().connect()
+            sockets.add(self.sock)
+
+    class SecureConnection(HTTPSConnection):
+        def connect(self) -> None:
+            super().connect()
+            sockets.add(self.sock)
+
+    class Pool(HTTPConnectionPool):
+        ConnectionCls = Connection
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = SecureConnection
+
+    return {"http": Pool, "https": SecurePool}
+
+
+def _ca_bundle(variables: tuple[str, ...]) -> str | None:
+    """Return the bundle that the first set variable names; None is OpenSSL's own choice."""
+    # OpenSSL reads SSL_CERT_FILE and SSL_CERT_DIR itself.
+    return next((path for name in variables if (path := os.environ.get(name))), None)

@@ -1,0 +1,32 @@
+"""How a file is cut into the parts of an S3 multipart upload."""
+
+from __future__ import annotations
+
+from typing import Final
+
+MIB: Final = 1024 * 1024
+PART_BYTES_AT_LEAST: Final = 5 * MIB
+PART_BYTES_AT_MOST: Final = 5 * 1024 * MIB
+PARTS_AT_MOST: Final = 10_000
+# All three: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+
+
+def part_bytes(file_bytes: int, *, at_least: int) -> int:
+    """Return the size of a file's parts: `at_least`, or whole MiB more if 10,000 would not do.
+
+    Raises:
+        ValueError: S3 takes no object of this size.
+    """
+    if file_bytes <= at_least * PARTS_AT_MOST:
+        return at_least
+    needed_mib = -(-file_bytes // (PARTS_AT_MOST * MIB))
+    if needed_mib * MIB > PART_BYTES_AT_MOST:
+        message = f"{file_bytes} bytes do not fit {PARTS_AT_MOST} parts of {PART_BYTES_AT_MOST}"
+        raise ValueError(message)
+    return needed_mib * MIB
+
+
+def part_ranges(file_bytes: int, part_bytes: int) -> list[range]:
+    """Return the bytes of each part in order; an empty file is one empty part."""
+    starts = range(0, max(file_bytes, 1), part_bytes)
+    return [range(start, min(start + part_bytes, file_bytes)) for start in starts]

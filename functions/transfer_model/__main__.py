@@ -1,0 +1,91 @@
+"""Move the slice that SLICE_URI names, and leave a report beside it: `python -m transfer_model`.
+
+Exit code 0 says that every file of the slice is complete and verified. After a failure it is 1, the
+error has been reported by TASK_TOKEN under its own name, and no upload is open.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import boto3
+from aws_lambda_powertools import Logger
+
+from model_import.errors import TransferInterruptedError
+from model_import.hub_files import HubFiles
+from model_import.hub_token import read_hub_token
+from model_import.manifest import Slice
+from model_import.presigned_puts import PRESIGNING
+from model_import.transfer import TransferSettings, transfer_slice
+from transfer_model.progress_log import ProgressLog
+from transfer_model.settings import Settings
+from transfer_model.task_token import ExecutionMovedOnError, Heartbeats, TaskToken
+
+if TYPE_CHECKING:
+    from model_import.progress import Progress
+
+
+def main() -> int:
+    """Return the exit code."""
+    logger = Logger(service="transfer_model")
+    task = TaskToken(boto3.client("stepfunctions"), os.environ.get("TASK_TOKEN"), logger)
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _interrupt)
+        _transfer(Settings.from_environ(os.environ), task, logger)
+    except ExecutionMovedOnError:
+        logger.warning("The execution has moved on; this task stops")
+        return 1
+    except Exception as error:  # noqa: BLE001 the state machine is to hear of it, whatever it is
+        task.send_failure(error)
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        return 1
+    return 0
+
+
+def _transfer(settings: Settings, task: TaskToken, logger: Logger) -> None:
+    s3 = boto3.client("s3", config=PRESIGNING)
+    stored = s3.get_object(Bucket=settings.slice_bucket, Key=settings.slice_key)
+    slice_ = Slice.from_dict(json.load(stored["Body"]))
+    subscribers = (Heartbeats(task), ProgressLog(logger))
+
+    def tell(progress: Progress) -> None:
+        for subscriber in subscribers:
+            subscriber(progress)
+
+    at_once = TransferSettings(
+        connections=settings.connections,
+        spare_buffers=settings.connections // 2,
+        part_bytes_minimum=settings.part_bytes,
+    )
+    token = _hub_token(settings)
+    with closing(HubFiles(slice_.source, token, connections=settings.connections)) as hub:
+        report = transfer_slice(slice_, hub, s3, at_once, tell)
+    s3.put_object(
+        Bucket=slice_.staging.bucket,
+        Key=slice_.report_key,
+        Body=json.dumps(report.to_dict()).encode(),
+        ContentType="application/json",
+    )
+
+
+def _hub_token(settings: Settings) -> str | None:
+    if settings.hub_token_secret_arn is None:
+        return None
+    return read_hub_token(boto3.client("secretsmanager"), settings.hub_token_secret_arn)
+
+
+def _interrupt(number: int, _: object) -> None:
+    # A second signal would cut short the abort of the uploads.
+    for ignored in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ignored, signal.SIG_IGN)
+    raise TransferInterruptedError(signal.Signals(number).name)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""What the program is told by its environment."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from model_import.errors import InvalidInputError
+from model_import.part_sizes import MIB, PART_BYTES_AT_LEAST, PART_BYTES_AT_MOST
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Which slice to move, in whose name, and how much of it at once."""
+
+    slice_bucket: str
+    slice_key: str
+    hub_token_secret_arn: str | None
+    connections: int
+    part_bytes: int
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+        """Read SLICE_URI, HUB_TOKEN_SECRET_ARN, TRANSFER_CONNECTIONS and TRANSFER_PART_BYTES.
+
+        Raises:
+            InvalidInputError: one is missing or out of range; the message names it.
+        """
+        slice_uri = environ.get("SLICE_URI", "")
+        location = re.fullmatch(r"s3://([^/]+)/(.+)", slice_uri)
+        if location is None:
+            raise InvalidInputError(f"SLICE_URI is {slice_uri!r}", "It must be s3://BUCKET/KEY.")
+        return cls(
+            slice_bucket=location[1],
+            slice_key=location[2],
+            hub_token_secret_arn=environ.get("HUB_TOKEN_SECRET_ARN") or None,
+            connections=_whole_number(environ, "TRANSFER_CONNECTIONS", 32, 1, 256),
+            part_bytes=_whole_number(
+                environ, "TRANSFER_PART_BYTES", 16 * MIB, PART_BYTES_AT_LEAST, PART_BYTES_AT_MOST
+            ),
+        )
+
+
+def _whole_number(
+    environ: Mapping[str, str], name: str, default: int, at_least: int, at_most: int
+) -> int:
+    text = environ.get(name) or str(default)
+    if not re.fullmatch(r"[0-9]{1,12}", text) or not at_least <= int(text) <= at_most:
+        accepted = f"It must be a whole number from {at_least} to {at_most}."
+        raise InvalidInputError(f"{name} is {text!r}", accepted)
+    return int(text)

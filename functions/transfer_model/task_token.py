@@ -1,0 +1,86 @@
+"""The state that waits for this task, spoken to by its token.
+
+Success is the exit code's to tell, never the token's. A heartbeat says that bytes have moved: a
+transfer that hangs falls silent, and the state machine ends it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aws_lambda_powertools import Logger
+    from mypy_boto3_stepfunctions import SFNClient
+
+    from model_import.progress import Progress
+
+_HEARTBEAT_SECONDS: Final = 10
+_MOVED_ON: Final = frozenset({"InvalidToken", "TaskDoesNotExist", "TaskTimedOut"})
+_ERROR_CHARACTERS: Final = 256
+_CAUSE_CHARACTERS: Final = 32_768
+# Both: https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskFailure.html
+
+
+class ExecutionMovedOnError(Exception):
+    """Nobody waits for this task any more: the state timed out, or the execution was stopped."""
+
+
+class TaskToken:
+    """Reports to the state; does nothing where there is no token."""
+
+    def __init__(self, client: SFNClient, token: str | None, logger: Logger) -> None:
+        self._client = client
+        self._token = token
+        self._logger = logger
+
+    def send_failure(self, error: BaseException) -> None:
+        """Let the state fail by the name of the error; a report that fails is only logged."""
+        if self._token is None:
+            return
+        try:
+            self._client.send_task_failure(
+                taskToken=self._token,
+                error=type(error).__name__[:_ERROR_CHARACTERS],
+                cause=str(error)[:_CAUSE_CHARACTERS],
+            )
+        except (BotoCoreError, ClientError) as failure:
+            self._logger.warning("Failure not reported", reason=str(failure))
+
+    def send_heartbeat(self) -> None:
+        """Keep the state waiting; a heartbeat that fails is only logged, since more will come.
+
+        Raises:
+            ExecutionMovedOnError: the state does not wait any more.
+        """
+        if self._token is None:
+            return
+        try:
+            self._client.send_task_heartbeat(taskToken=self._token)
+        except ClientError as failure:
+            if failure.response["Error"]["Code"] in _MOVED_ON:
+                raise ExecutionMovedOnError from failure
+            self._logger.warning("Heartbeat not sent", reason=str(failure))
+        except BotoCoreError as failure:
+            self._logger.warning("Heartbeat not sent", reason=str(failure))
+
+
+class Heartbeats:
+    """A subscriber of progress that sends a heartbeat when bytes have moved, every 10 s at most."""
+
+    def __init__(self, task: TaskToken, clock: Callable[[], float] = time.monotonic) -> None:
+        self._task = task
+        self._clock = clock
+        self._sent_at = float("-inf")
+        self._sent_for = (0, 0)
+
+    def __call__(self, progress: Progress) -> None:
+        moved = (progress.bytes_arrived, progress.bytes_done)
+        now = self._clock()
+        if moved != self._sent_for and now - self._sent_at >= _HEARTBEAT_SECONDS:
+            self._sent_for, self._sent_at = moved, now
+            self._task.send_heartbeat()

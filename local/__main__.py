@@ -1,0 +1,130 @@
+"""The project on one machine, with no AWS account: `python -m local run` and `… serve`."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from rich.console import Console
+
+from local.display import Display
+from local.execution import Execution
+from local.hub_server import LocalHub
+from local.local_aws import LocalAws, LocalSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SHIPPED_HUB: Final = Path(__file__).parent / "hub"
+
+
+@click.group()
+def main() -> None:
+    """Run the whole pipeline on this machine, with no AWS account and no Docker."""
+    # Ctrl-C and a polite kill take the same way out, which ends tasks and aborts uploads.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # What is local stays local, whatever profile this shell is set up for.
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+
+
+@main.command()
+@click.argument("repo_id")
+@click.option("--revision", help="Branch, tag or commit; main by default.")
+@click.option("--hub", help="Folder laid out ORG/NAME/…, or URL of a Hub; the shipped one if none.")
+@click.option("--input", "more_input", help="JSON object with more input of the execution.")
+@click.option("--json", "as_json", is_flag=True, help="End stdout with one JSON object.")
+def run(
+    repo_id: str, revision: str | None, hub: str | None, more_input: str | None, *, as_json: bool
+) -> None:
+    """Import REPO_ID: deploy template.yaml, run one execution, show it.
+
+    Exit code 0: the model was imported and answered. 1: the execution failed. 2: wrong usage.
+    """
+    execution_input = _execution_input(repo_id, revision, more_input)
+    display = Display(Console(stderr=as_json))
+    try:
+        with _hub_endpoint(hub) as endpoint, display:
+            display.note(f"Deploying template.yaml into a local AWS; the Hub is {endpoint}")
+            with LocalAws(_settings(endpoint), display.task_log) as aws:
+                execution = Execution(aws, execution_input)
+                for state in execution.states_entered():
+                    display.entered(state)
+                outcome = execution.outcome()
+        display.ended(outcome)
+    except KeyboardInterrupt:
+        display.note("Stopped; nothing is left running.")
+        sys.exit(1)
+    if as_json:
+        sys.stdout.write(json.dumps(dataclasses.asdict(outcome), ensure_ascii=False) + "\n")
+    sys.exit(0 if outcome.status == "SUCCEEDED" else 1)
+
+
+@main.command()
+@click.option("--port", default=5000, show_default=True, help="Of the local AWS, on 127.0.0.1.")
+@click.option("--hub", help="Folder laid out ORG/NAME/…, or URL of a Hub; the shipped one if none.")
+def serve(port: int, hub: str | None) -> None:
+    """Keep a local AWS up, with the stack deployed, for the AWS CLI and boto3."""
+    console = Console()
+    try:
+        with (
+            _hub_endpoint(hub) as endpoint,
+            LocalAws(
+                dataclasses.replace(_settings(endpoint), port=port, function_log_level="INFO"),
+                lambda _arn, line: console.print(line, markup=False, highlight=False),
+            ) as aws,
+        ):
+            for name, value in aws.account.environment.items():
+                console.print(f"export {name}={value}", highlight=False, soft_wrap=True)
+            for name, value in aws.stack.outputs.items():
+                console.print(f"# {name} {value}", highlight=False, soft_wrap=True)
+            console.print(f"# Hub {endpoint}", highlight=False)
+            console.print(_NEXT.format(arn=aws.stack.state_machine_arn), soft_wrap=True)
+            signal.pause()
+    except KeyboardInterrupt:
+        console.print("Stopped; nothing is left running.")
+    except SystemExit:
+        raise click.UsageError(f"Port {port} is taken; choose another with --port.") from None
+
+
+_NEXT: Final = """\
+aws stepfunctions start-execution --state-machine-arn {arn} \
+--input '{{"repo_id": "model-import/Tiny-Quiz-Llama-Instruct"}}'
+# Ctrl-C ends it."""
+
+
+def _settings(hub_endpoint: str) -> LocalSettings:
+    return LocalSettings(hub_endpoint=hub_endpoint, hub_token=os.environ.get("HF_TOKEN"))
+
+
+def _execution_input(repo_id: str, revision: str | None, more_input: str | None) -> dict[str, Any]:
+    try:
+        more = json.loads(more_input) if more_input else {}
+    except ValueError as error:
+        raise click.BadParameter(f"not JSON: {error}", param_hint="--input") from None
+    if not isinstance(more, dict):
+        raise click.BadParameter("not a JSON object", param_hint="--input")
+    return {"repo_id": repo_id, **({"revision": revision} if revision else {}), **more}
+
+
+@contextlib.contextmanager
+def _hub_endpoint(hub: str | None) -> Iterator[str]:
+    if hub and hub.startswith(("http://", "https://")):
+        yield hub.rstrip("/")
+        return
+    directory = Path(hub) if hub else SHIPPED_HUB
+    if not directory.is_dir():
+        raise click.BadParameter(f"{directory} is no folder and no URL", param_hint="--hub")
+    with LocalHub.from_directory(directory) as server:
+        yield server.endpoint
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m local")

@@ -1,0 +1,40 @@
+"""An AWS account on one machine: where it answers, and with what credentials."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+
+ACCOUNT_ID = "123456789012"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The account that moto plays, at one endpoint and in one Region."""
+
+    endpoint: str
+    region: str = "us-east-1"
+    id: str = ACCOUNT_ID
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return the variables by which any AWS SDK and the AWS CLI find this account."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+        }
+
+    def client(self, service: str) -> Any:  # noqa: ANN401 – the caller names the client's type
+        """Return a boto3 client of this account."""
+        return boto3.client(
+            service,  # type: ignore[call-overload]
+            endpoint_url=self.endpoint,
+            region_name=self.region,
+            aws_access_key_id="local",
+            aws_secret_access_key="local",  # noqa: S106
+        )

@@ -1,0 +1,197 @@
+"""AWS on one loopback port: moto, and before it what moto lacks or needs Docker for.
+
+Requests go by the service in their signature, as they do to the real endpoints, so that boto3, the
+AWS CLI and moto's own Step Functions engine all use it alike.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import uuid
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import unquote
+
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
+from werkzeug.serving import make_server
+
+from local.transfer_tasks import EcsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from local.event_bus import EventBus
+    from local.lambda_functions import LambdaFunction
+    from local.transfer_tasks import TransferTasks
+
+_INVOKE_PATH: Final = "/2015-03-31/functions/"
+
+
+class QuietRequestHandler(MotoRequestHandler):
+    """Keeps connections open, and writes no line a request."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002, ANN401
+        """Write nothing."""
+
+
+@dataclass(slots=True)
+class Routes:
+    """What answers instead of moto; each is set once the stack is deployed."""
+
+    bedrock: WSGIApplication | None = None
+    functions: Callable[[str], LambdaFunction | None] | None = None
+    tasks: TransferTasks | None = None
+    event_bus: EventBus | None = None
+
+
+class AwsServer:
+    """The endpoint of the local AWS; started on construction, ended by `close`."""
+
+    def __init__(self, port: int = 0) -> None:
+        """Bind 127.0.0.1 at a port, a free one by default."""
+        self.routes = Routes()
+        self._moto: WSGIApplication = DomainDispatcherApplication(create_backend_app)
+        self._server = make_server(
+            "127.0.0.1", port, self._answer, threaded=True, request_handler=QuietRequestHandler
+        )
+        self._server.daemon_threads = True  # type: ignore[attr-defined]
+        self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Stop answering."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        service = _service(environ)
+        if service == "bedrock" and self.routes.bedrock:
+            return self.routes.bedrock(environ, start_response)
+        if service == "lambda" and environ["PATH_INFO"].endswith("/invocations"):
+            return self._invoke(environ, start_response)
+        if service == "ecs":
+            operation = environ["HTTP_X_AMZ_TARGET"].rpartition(".")[2]
+            if operation in _TASK_OPERATIONS and self.routes.tasks:
+                return self._answer_ecs(operation, self.routes.tasks, environ, start_response)
+        if service == "events" and environ["HTTP_X_AMZ_TARGET"].endswith(".PutEvents"):
+            return self._put_events(environ, start_response)
+        if service == "states" and environ["HTTP_X_AMZ_TARGET"].endswith(".StartExecution"):
+            return self._moto(_with_name(environ), start_response)
+        return self._moto(environ, start_response)
+
+    def _invoke(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        name = unquote(environ["PATH_INFO"]).removeprefix(_INVOKE_PATH).removesuffix("/invocations")
+        function = self.routes.functions(name) if self.routes.functions else None
+        if function is None:
+            return _json_error(
+                start_response, HTTPStatus.NOT_FOUND, "ResourceNotFoundException", name
+            )
+        invocation = function.invoke(_read_body(environ))
+        headers = [("Content-Type", "application/json"), ("X-Amz-Executed-Version", "$LATEST")]
+        if invocation.raised:
+            headers.append(("X-Amz-Function-Error", "Unhandled"))
+        return _respond(start_response, HTTPStatus.OK, invocation.payload, headers)
+
+    def _answer_ecs(
+        self,
+        operation: str,
+        tasks: TransferTasks,
+        environ: WSGIEnvironment,
+        start_response: StartResponse,
+    ) -> Iterable[bytes]:
+        request = json.loads(_read_body(environ))
+        try:
+            answer = _TASK_OPERATIONS[operation](tasks, request)
+        except EcsError as error:
+            return _json_error(start_response, HTTPStatus.BAD_REQUEST, error.code, str(error))
+        return _respond(start_response, HTTPStatus.OK, json.dumps(answer).encode(), _JSON_HEADERS)
+
+    def _put_events(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        body = _read_body(environ)
+        answer = self._moto(_with_body(environ, body), start_response)
+        if self.routes.event_bus:
+            self.routes.event_bus.deliver(json.loads(body)["Entries"])
+        return answer
+
+
+def _run_task(tasks: TransferTasks, request: dict[str, Any]) -> dict[str, Any]:
+    return {"tasks": [tasks.run(request).describe()], "failures": []}
+
+
+def _describe_tasks(tasks: TransferTasks, request: dict[str, Any]) -> dict[str, Any]:
+    found = [task.describe() for arn in request["tasks"] if (task := tasks.find(arn))]
+    missing = [{"arn": arn, "reason": "MISSING"} for arn in request["tasks"] if not tasks.find(arn)]
+    return {"tasks": found, "failures": missing}
+
+
+def _stop_task(tasks: TransferTasks, request: dict[str, Any]) -> dict[str, Any]:
+    reason = request.get("reason", "Task stopped by user")
+    return {"task": tasks.stop(request["task"], reason).describe()}
+
+
+_TASK_OPERATIONS: Final[dict[str, Callable[[TransferTasks, dict[str, Any]], dict[str, Any]]]] = {
+    "RunTask": _run_task,
+    "DescribeTasks": _describe_tasks,
+    "StopTask": _stop_task,
+}
+_JSON_HEADERS: Final = [("Content-Type", "application/x-amz-json-1.1")]
+
+
+def _service(environ: WSGIEnvironment) -> str | None:
+    """Return the service that a request is signed for."""
+    scope = environ.get("HTTP_AUTHORIZATION", "").split("Credential=")[-1].split(",")[0].split("/")
+    return scope[3] if len(scope) == 5 else None  # noqa: PLR2004 – key/date/region/service/aws4
+
+
+def _read_body(environ: WSGIEnvironment) -> bytes:
+    body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    return body
+
+
+def _with_body(environ: WSGIEnvironment, body: bytes) -> WSGIEnvironment:
+    return environ | {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+
+
+def _with_name(environ: WSGIEnvironment) -> WSGIEnvironment:
+    """Name an execution that was given no name; moto calls each of them None."""
+    request = {"name": str(uuid.uuid4())} | json.loads(_read_body(environ))
+    return _with_body(environ, json.dumps(request).encode())
+
+
+def _json_error(
+    start_response: StartResponse, status: HTTPStatus, code: str, message: str
+) -> Iterable[bytes]:
+    body = json.dumps({"__type": code, "Type": "User", "message": message}).encode()
+    return _respond(start_response, status, body, [*_JSON_HEADERS, ("x-amzn-errortype", code)])
+
+
+def _respond(
+    start_response: StartResponse,
+    status: HTTPStatus,
+    body: bytes,
+    headers: list[tuple[str, str]],
+) -> Iterable[bytes]:
+    start_response(f"{status} {status.phrase}", [*headers, ("Content-Length", str(len(body)))])
+    return [body]

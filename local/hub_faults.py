@@ -1,0 +1,134 @@
+"""Faults that the local Hub commits on request, so that a client's recovery can be tested."""
+
+import re
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import KW_ONLY, dataclass
+from typing import Literal
+
+FaultKind = Literal[
+    "status",
+    "drop",
+    "expire",
+    "ignore_range",
+    "wrong_content_range",
+    "reset",
+    "truncate",
+    "stall",
+    "flip_byte",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that goes wrong with the requests that match.
+
+    Attributes:
+        kind: `status` answers with `status`; `drop` closes without an answer; `expire` makes the
+            signed location asked for count as expired from now on; `ignore_range` sends the whole
+            file with 200; `wrong_content_range` shifts the Content-Range by one; `reset`
+            (RST), `truncate` (FIN) and `stall` (waits for `FaultPlan.release`) come after
+            `after_bytes` of a body that is longer; `flip_byte` inverts the byte at `offset` of the
+            file, in every answer that contains it.
+        match: regular expression searched in "METHOD path", the path decoded and without query.
+        times: how many requests are struck; None: all.
+        skip: how many requests that would be struck pass first.
+        status: of kind `status`; 429 comes with the Hub's RateLimit headers.
+        reset_seconds: what those headers say of the time until the next window.
+        after_bytes: of the body of one answer, not of the file.
+        offset: in the file.
+    """
+
+    kind: FaultKind
+    _: KW_ONLY
+    match: str = ""
+    times: int | None = 1
+    skip: int = 0
+    status: int = 500
+    reset_seconds: int = 2
+    after_bytes: int = 0
+    offset: int = 0
+
+
+class _ArmedFault:
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+        self._pattern = re.compile(fault.match)
+        self._passes_left = fault.skip
+        self._times_left = fault.times
+
+    def matches(self, line: str) -> bool:
+        return self._times_left != 0 and self._pattern.search(line) is not None
+
+    def strike(self) -> bool:
+        """Counts one request that could be struck; returns whether it is."""
+        if self._passes_left:
+            self._passes_left -= 1
+            return False
+        if self._times_left is not None:
+            self._times_left -= 1
+        return True
+
+
+class FaultPlan:
+    """The faults still to come, used up by the server's threads."""
+
+    def __init__(self, faults: Iterable[Fault] = ()) -> None:
+        self._lock = threading.Lock()
+        self._armed = [_ArmedFault(fault) for fault in faults]
+        self._struck: list[Fault] = []
+        self._stalled = threading.Semaphore(0)
+        self._released = threading.Event()
+        self._closed = False
+
+    def add(self, *faults: Fault) -> None:
+        with self._lock:
+            self._armed += [_ArmedFault(fault) for fault in faults]
+
+    def clear(self) -> None:
+        with self._lock:
+            self._armed.clear()
+
+    @property
+    def struck(self) -> tuple[Fault, ...]:
+        """The faults committed so far, once for each request."""
+        with self._lock:
+            return tuple(self._struck)
+
+    def take(
+        self, line: str, *kinds: FaultKind, affects: Callable[[Fault], bool] = lambda _: True
+    ) -> Fault | None:
+        """Returns the fault of one of these kinds that strikes this request, and counts it."""
+        with self._lock:
+            for armed in self._armed:
+                fault = armed.fault
+                due = fault.kind in kinds and armed.matches(line) and affects(fault)
+                if due and armed.strike():
+                    self._struck.append(fault)
+                    return fault
+        return None
+
+    def hold(self) -> None:
+        """Waits, in the thread of a stalled answer, until it is released."""
+        with self._lock:
+            released = self._released
+            if self._closed:
+                return
+        self._stalled.release()
+        released.wait()
+
+    def wait_until_stalled(self, timeout_seconds: float = 10) -> bool:
+        """Waits for one more answer to be held; returns whether it came to that in time."""
+        return self._stalled.acquire(timeout=timeout_seconds)
+
+    def release(self) -> None:
+        """Lets the answers that are held now go on."""
+        with self._lock:
+            released, self._released = self._released, threading.Event()
+        released.set()
+
+    def close(self) -> None:
+        """Lets every held answer go, and holds none from now on."""
+        with self._lock:
+            self._closed = True
+        self.release()
