@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import logging
 import os
 import signal
 import sys
@@ -30,6 +31,9 @@ def main() -> None:
     """Run the whole pipeline on this machine, with no AWS account and no Docker."""
     # Ctrl-C and a polite kill take the same way out, which ends tasks and aborts uploads.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # moto and SAM's translator log as errors what a state machine handles.
+    logging.getLogger("moto").setLevel(logging.CRITICAL)
+    logging.getLogger("samtranslator").setLevel(logging.CRITICAL)
     # What is local stays local, whatever profile this shell is set up for.
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]

@@ -12,7 +12,7 @@ import threading
 import uuid
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 from urllib.parse import unquote
 
 from moto.moto_server.werkzeug_app import (
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from local.event_bus import EventBus
     from local.lambda_functions import LambdaFunction
-    from local.transfer_tasks import TransferTasks
 
 _INVOKE_PATH: Final = "/2015-03-31/functions/"
 
@@ -44,14 +43,47 @@ class QuietRequestHandler(MotoRequestHandler):
         """Write nothing."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An error that a service answers with, in place of what was asked for."""
+
+    status: HTTPStatus
+    code: str
+    message: str
+
+
+class Task(Protocol):
+    """A task of ECS."""
+
+    def describe(self) -> dict[str, Any]:
+        """Return it as DescribeTasks does."""
+
+
+class Tasks(Protocol):
+    """What runs the tasks of ECS."""
+
+    def run(self, request: dict[str, Any]) -> Task:
+        """Start a task as RunTask does."""
+
+    def find(self, arn: str) -> Task | None:
+        """Return a task by its ARN."""
+
+    def stop(self, arn: str, reason: str) -> Task:
+        """Stop a task as StopTask does."""
+
+
 @dataclass(slots=True)
 class Routes:
-    """What answers instead of moto; each is set once the stack is deployed."""
+    """What answers instead of moto; each is set once the stack is deployed.
+
+    `fault` is asked first, with the service and the operation (for REST, method and path).
+    """
 
     bedrock: WSGIApplication | None = None
     functions: Callable[[str], LambdaFunction | None] | None = None
-    tasks: TransferTasks | None = None
+    tasks: Tasks | None = None
     event_bus: EventBus | None = None
+    fault: Callable[[str, str], Fault | None] | None = None
 
 
 class AwsServer:
@@ -84,19 +116,21 @@ class AwsServer:
         self._thread.join()
 
     def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        service = _service(environ)
+        service, operation = _service(environ), _operation(environ)
+        fault = self.routes.fault and self.routes.fault(service or "", operation)
+        if fault:
+            _read_body(environ)  # or it would be taken for the connection's next request
+            return _json_error(start_response, fault.status, fault.code, fault.message)
         if service == "bedrock" and self.routes.bedrock:
             return self.routes.bedrock(environ, start_response)
         if service == "lambda" and environ["PATH_INFO"].endswith("/invocations"):
             return self._invoke(environ, start_response)
-        if service == "ecs":
-            operation = environ["HTTP_X_AMZ_TARGET"].rpartition(".")[2]
-            if operation in _TASK_OPERATIONS and self.routes.tasks:
-                return self._answer_ecs(operation, self.routes.tasks, environ, start_response)
-        if service == "events" and environ["HTTP_X_AMZ_TARGET"].endswith(".PutEvents"):
+        if service == "ecs" and self.routes.tasks and operation in _TASK_OPERATIONS:
+            return self._answer_ecs(operation, self.routes.tasks, environ, start_response)
+        if service == "events" and operation == "PutEvents":
             return self._put_events(environ, start_response)
-        if service == "states" and environ["HTTP_X_AMZ_TARGET"].endswith(".StartExecution"):
-            return self._moto(_with_name(environ), start_response)
+        if service == "states" and operation == "StartExecution":
+            environ = _with_name(environ)
         return self._moto(environ, start_response)
 
     def _invoke(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -115,7 +149,7 @@ class AwsServer:
     def _answer_ecs(
         self,
         operation: str,
-        tasks: TransferTasks,
+        tasks: Tasks,
         environ: WSGIEnvironment,
         start_response: StartResponse,
     ) -> Iterable[bytes]:
@@ -129,34 +163,42 @@ class AwsServer:
     def _put_events(
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
-        body = _read_body(environ)
-        answer = self._moto(_with_body(environ, body), start_response)
+        """Answer in place of moto, which knows no rules with state machines as targets."""
+        entries = json.loads(_read_body(environ))["Entries"]
         if self.routes.event_bus:
-            self.routes.event_bus.deliver(json.loads(body)["Entries"])
-        return answer
+            self.routes.event_bus.deliver(entries)
+        ids = [{"EventId": str(uuid.uuid4())} for _ in entries]
+        answer = json.dumps({"FailedEntryCount": 0, "Entries": ids}).encode()
+        return _respond(start_response, HTTPStatus.OK, answer, _JSON_HEADERS)
 
 
-def _run_task(tasks: TransferTasks, request: dict[str, Any]) -> dict[str, Any]:
+def _run_task(tasks: Tasks, request: dict[str, Any]) -> dict[str, Any]:
     return {"tasks": [tasks.run(request).describe()], "failures": []}
 
 
-def _describe_tasks(tasks: TransferTasks, request: dict[str, Any]) -> dict[str, Any]:
+def _describe_tasks(tasks: Tasks, request: dict[str, Any]) -> dict[str, Any]:
     found = [task.describe() for arn in request["tasks"] if (task := tasks.find(arn))]
     missing = [{"arn": arn, "reason": "MISSING"} for arn in request["tasks"] if not tasks.find(arn)]
     return {"tasks": found, "failures": missing}
 
 
-def _stop_task(tasks: TransferTasks, request: dict[str, Any]) -> dict[str, Any]:
+def _stop_task(tasks: Tasks, request: dict[str, Any]) -> dict[str, Any]:
     reason = request.get("reason", "Task stopped by user")
     return {"task": tasks.stop(request["task"], reason).describe()}
 
 
-_TASK_OPERATIONS: Final[dict[str, Callable[[TransferTasks, dict[str, Any]], dict[str, Any]]]] = {
+_TASK_OPERATIONS: Final[dict[str, Callable[[Tasks, dict[str, Any]], dict[str, Any]]]] = {
     "RunTask": _run_task,
     "DescribeTasks": _describe_tasks,
     "StopTask": _stop_task,
 }
 _JSON_HEADERS: Final = [("Content-Type", "application/x-amz-json-1.1")]
+
+
+def _operation(environ: WSGIEnvironment) -> str:
+    target: str = environ.get("HTTP_X_AMZ_TARGET", "")
+    path = unquote(environ["PATH_INFO"])
+    return target.rpartition(".")[2] or f"{environ['REQUEST_METHOD']} {path}"
 
 
 def _service(environ: WSGIEnvironment) -> str | None:
@@ -184,7 +226,8 @@ def _json_error(
     start_response: StartResponse, status: HTTPStatus, code: str, message: str
 ) -> Iterable[bytes]:
     body = json.dumps({"__type": code, "Type": "User", "message": message}).encode()
-    return _respond(start_response, status, body, [*_JSON_HEADERS, ("x-amzn-errortype", code)])
+    identity = [("x-amzn-errortype", code), ("x-amzn-requestid", str(uuid.uuid4()))]
+    return _respond(start_response, status, body, [*_JSON_HEADERS, *identity])
 
 
 def _respond(

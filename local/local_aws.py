@@ -77,24 +77,28 @@ class LocalAws:
             self._task_definition,
             on_task_log,
         )
-        self.bedrock = LocalBedrock(
-            settings.region,
-            self.account.id,
-            lambda: self.account.client("s3"),
-            settings=settings.bedrock,
-            role_exists=self._role_exists,
-        )
         self.event_bus = EventBus(
             self.account.id,
             settings.region,
             self.account.client("events"),
             self.account.client("stepfunctions"),
         )
-        routes = server.routes
+        self.routes = routes = server.routes
         routes.functions, routes.tasks = self.stack.function, self.tasks
-        routes.bedrock, routes.event_bus = self.bedrock, self.event_bus
+        routes.event_bus = self.event_bus
+        self.start_bedrock(settings.bedrock)
         # Tasks end first: they abort their uploads at the endpoint.
         self._exit.callback(self.tasks.close)
+
+    def start_bedrock(self, settings: BedrockSettings) -> None:
+        """Put a new Bedrock in place of the one there is: no job, no model."""
+        self.routes.bedrock = LocalBedrock(
+            self.account.region,
+            self.account.id,
+            lambda: self.account.client("s3"),
+            settings=settings,
+            role_exists=self._role_exists,
+        )
 
     def __enter__(self) -> Self:
         """Return itself."""

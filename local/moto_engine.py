@@ -13,18 +13,36 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from importlib import import_module
 from time import sleep
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 from unittest import mock
 
 import boto3
 import jsonata
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from moto.core.config import default_user_config
+from moto.core.responses import EmptyResult
+from moto.stepfunctions.parser.api import HistoryEventType, TaskFailedEventDetails
+from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import (
+    CustomErrorName,
+)
+from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
+    FailureEvent,
+    FailureEventException,
+)
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import (
+    StatesErrorName,
+)
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import (
+    StatesErrorNameType,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback import (  # noqa: E501
+    StateTaskServiceCallback,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _ENGINE: Final = "moto.stepfunctions.parser.asl"
 _STATE: Final = f"{_ENGINE}.component.state"
@@ -69,7 +87,14 @@ def _replacements(pace: Pace, endpoint_url: str) -> dict[str, object]:
         f"{_TASK}.state_task_service_aws_sdk._SERVICE_ERROR_NAMES": {"bedrock": "Bedrock"},
         f"{_TASK}.state_task_service.StateTaskService._normalise_parameters": _spell_parameters,
         f"{_TASK}.state_task_service.StateTaskService._normalise_response": _spell_response,
-        f"{_TASK}.state_task_service_ecs.StateTaskServiceEcs._build_sync_resolver": _follow_task,
+        f"{_TASK}.state_task_service_ecs.StateTaskServiceEcs._build_sync_resolver": _following(
+            client_for
+        ),
+        f"{_TASK}.state_task_service_ecs.StateTaskServiceEcs._from_error": _naming_refusals("ECS"),
+        f"{_TASK}.state_task_service_events.StateTaskServiceEvents._from_error": _naming_refusals(
+            "EventBridge"
+        ),
+        "moto.stepfunctions.responses.StepFunctionResponse.send_task_failure": _send_task_failure,
         f"{_TASK}.state_task_service_callback._DELAY_SECONDS_SYNC_CONDITION_CHECK": 0.05,
     }
 
@@ -163,63 +188,86 @@ def _spell_response(
     task._from_boto_response(response, operation.output_shape)  # noqa: SLF001
 
 
-def _follow_task(
+def _send_task_failure(response: Any) -> Any:  # noqa: ANN401
+    """Pass the cause on too, which moto drops."""
+    error, cause = response._get_param("error"), response._get_param("cause")  # noqa: SLF001
+    token = response._get_param("taskToken")  # noqa: SLF001
+    response.stepfunction_backend.send_task_failure(token, error=error, cause=cause)
+    return EmptyResult()
+
+
+def _following(client_for: Any) -> Any:  # noqa: ANN401 – a method of moto's
+    def build_sync_resolver(
+        task: Any,  # noqa: ANN401
+        env: Any,  # noqa: ANN401
+        resource_runtime_part: Any,  # noqa: ANN401
+        **_: object,
+    ) -> Callable[[], dict[str, Any] | None]:
+        client = client_for(service="ecs", region=resource_runtime_part.region)
+        submitted = env.stack.pop()["Tasks"][0]
+        return functools.partial(
+            _task_end, task, env, client, submitted, iter(range(_REPORT_CHECKS))
+        )
+
+    return build_sync_resolver
+
+
+def _task_end(
     task: Any,  # noqa: ANN401
     env: Any,  # noqa: ANN401
-    resource_runtime_part: Any,  # noqa: ANN401
-    normalised_parameters: dict[str, Any],
-    state_credentials: object,
-) -> Any:  # noqa: ANN401
-    """Return what follows an ECS task to its end, which fails the state unless every exit is 0."""
-    del normalised_parameters, state_credentials
-    submitted = env.stack.pop()["Tasks"][0]
-    client = import_module(f"{_TASK}.state_task_service_ecs").boto_client_for(
-        service="ecs", region=resource_runtime_part.region
-    )
-    reports = iter(range(_REPORT_CHECKS))
-
-    def resolve() -> dict[str, Any] | None:
-        described = client.describe_tasks(
-            cluster=submitted["ClusterArn"], tasks=[submitted["TaskArn"]]
-        )
-        stopped: dict[str, Any] = described["tasks"][0]
-        if stopped["lastStatus"] != "STOPPED":
-            return None
-        failed = any(container.get("exitCode") != 0 for container in stopped["containers"])
-        # An error that the task sent by its token just before it stopped comes first.
-        if failed and next(reports, None) is not None:
-            return None
-        _spell_response(task, described, service_action_name="describe_tasks")
-        if failed:
-            raise _task_failed(task, env, stopped)
-        return stopped
-
-    return resolve
+    client: Any,  # noqa: ANN401
+    submitted: dict[str, Any],
+    report_checks: Iterator[int],
+) -> dict[str, Any] | None:
+    """Return an ECS task that has ended, None while it runs; fail the state unless it exited 0."""
+    described = client.describe_tasks(cluster=submitted["ClusterArn"], tasks=[submitted["TaskArn"]])
+    stopped: dict[str, Any] = described["tasks"][0]
+    if stopped["lastStatus"] != "STOPPED":
+        return None
+    failed = any(container.get("exitCode") != 0 for container in stopped["containers"])
+    # An error that the task sent by its token just before it stopped comes first.
+    if failed and next(report_checks, None) is not None:
+        return None
+    _spell_response(task, described, service_action_name="describe_tasks")
+    if failed:
+        raise _task_failed(task, env, stopped)
+    return stopped
 
 
-_REPORT_CHECKS: Final = 5
+_REPORT_CHECKS: Final = 20
 
 
 def _task_failed(task: Any, env: Any, stopped: dict[str, Any]) -> Exception:  # noqa: ANN401
-    error_name = import_module(f"{_ENGINE}.component.common.error_name.states_error_name")
-    error_type = import_module(f"{_ENGINE}.component.common.error_name.states_error_name_type")
-    events = import_module(f"{_ENGINE}.component.common.error_name.failure_event")
-    api = import_module("moto.stepfunctions.parser.api")
-    details = import_module(f"{_ENGINE}.eval.event.event_detail")
-    typ = error_type.StatesErrorNameType.StatesTaskFailed
-    failure: Exception = events.FailureEventException(
-        failure_event=events.FailureEvent(
-            env=env,
-            error_name=error_name.StatesErrorName(typ=typ),
-            event_type=api.HistoryEventType.TaskFailed,
-            event_details=details.EventDetails(
-                taskFailedEventDetails=api.TaskFailedEventDetails(
-                    resourceType=task._get_sfn_resource_type(),  # noqa: SLF001
-                    resource=task._get_sfn_resource(),  # noqa: SLF001
-                    error=typ.to_name(),
-                    cause=json.dumps(stopped, default=datetime.isoformat),
-                )
-            ),
-        )
-    )
+    name = StatesErrorName(typ=StatesErrorNameType.StatesTaskFailed)
+    cause = json.dumps(stopped, default=datetime.isoformat)
+    event = _failure_event(task, env, name, cause)
+    failure: Exception = FailureEventException(failure_event=event)
     return failure
+
+
+def _naming_refusals(service: str) -> Any:  # noqa: ANN401 – a method of moto's
+    """Return what names a service's refusal as Step Functions does, where moto names none."""
+
+    def from_error(task: Any, env: Any, ex: Exception) -> Any:  # noqa: ANN401
+        if isinstance(ex, ClientError):
+            refusal = ex.response["Error"]
+            name = CustomErrorName(error_name=f"{service}.{refusal['Code']}")
+            return _failure_event(task, env, name, refusal["Message"])
+        return StateTaskServiceCallback._from_error(task, env=env, ex=ex)  # noqa: SLF001
+
+    return from_error
+
+
+def _failure_event(task: Any, env: Any, name: Any, cause: str) -> Any:  # noqa: ANN401
+    details = TaskFailedEventDetails(
+        resourceType=task._get_sfn_resource_type(),  # noqa: SLF001
+        resource=task._get_sfn_resource(),  # noqa: SLF001
+        error=name.error_name,
+        cause=cause,
+    )
+    return FailureEvent(
+        env=env,
+        error_name=name,
+        event_type=HistoryEventType.TaskFailed,
+        event_details=cast("Any", {"taskFailedEventDetails": details}),
+    )

@@ -89,7 +89,8 @@ def _from_dict(data: dict[str, Any]) -> BedrockRules:
         import_job_name=re.compile(names["import_job"]),
         name_characters_at_most=names["characters_at_most"],
         s3_uri=re.compile(names["s3_uri"]),
-        tag_text=re.compile(names["tag_text"]),
+        # Without ASCII, \s would take the ideographic space, which Bedrock refuses.
+        tag_text=re.compile(names["tag_text"], re.ASCII),
         tag_key_characters=tuple(names["tag_key_characters"]),
         tag_value_characters=tuple(names["tag_value_characters"]),
         tags_at_most=names["tags_at_most"],

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Final
 
+_DIFFERENCES_SHOWN: Final = 50
+
 
 class ModelImportError(Exception):
     """Base of all errors with a name of their own; never raised itself."""
@@ -88,11 +90,13 @@ class ChecksumMismatchError(ModelImportError):
 
 
 class StagingMismatchError(ModelImportError):
-    """What lies in the staging bucket is not what the manifest says."""
+    """What lies in the staging bucket is not what the manifest says; a cause has room for some."""
 
     def __init__(self, s3_uri: str, differences: list[str]) -> None:
+        more = len(differences) - _DIFFERENCES_SHOWN
+        shown = differences[:_DIFFERENCES_SHOWN] + ([f"and {more} more"] if more > 0 else [])
         super().__init__(
-            f"{s3_uri} differs from the manifest: {'; '.join(differences)}. Nothing was imported. "
+            f"{s3_uri} differs from the manifest: {'; '.join(shown)}. Nothing was imported. "
             "Delete what is under that prefix and start again; nothing else may write there."
         )
 

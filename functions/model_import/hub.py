@@ -46,6 +46,7 @@ def read_snapshot(endpoint: str, repo_id: str, revision: str, *, token: str | No
         RevisionNotFoundError: The repository has no such branch, tag or commit.
         HubUnavailableError: The Hub did not answer, or answered with a fault of its own.
     """
+    endpoint = endpoint.rstrip("/")
     api = HfApi(endpoint=endpoint, token=token or False)
     what = f"the file list of {repo_id!r} at {revision!r}"
     try:
@@ -60,9 +61,13 @@ def read_snapshot(endpoint: str, repo_id: str, revision: str, *, token: str | No
     except HubRevisionNotFoundError as error:
         raise RevisionNotFoundError(repo_id, revision) from error
     except HfHubHTTPError as error:
-        raise HubUnavailableError(what, f"HTTP {error.response.status_code}") from error
+        reason = (error.server_message or "no reason given")[:200]
+        raise HubUnavailableError(what, f"HTTP {error.response.status_code} ({reason})") from error
     except HTTPError as error:
         raise HubUnavailableError(what, type(error).__name__) from error
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        # What the client makes of a sign-in page, or of a mirror that leaves fields out.
+        raise HubUnavailableError(what, "its answer is no model info") from error
     if info.sha is None or info.siblings is None:
         raise HubUnavailableError(what, "its answer names no commit or no files")
     files = tuple(

@@ -16,7 +16,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import quote, urljoin, urlsplit
 
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, NewConnectionError, SSLError
 
 from model_import.errors import (
     HubUnavailableError,
@@ -25,7 +25,7 @@ from model_import.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from model_import.http_pools import HttpPools
+from model_import.http_pools import HttpPools, PoolsClosedError
 from model_import.retries import Retries, TransientError
 
 if TYPE_CHECKING:
@@ -97,6 +97,8 @@ class HubFiles:
         try:
             return self._retries.call(try_once)
         except TransientError as error:
+            if self._pools.closed.is_set():
+                raise PoolsClosedError from error
             why = f"{error}, {self._retries.attempts} times in a row"
             raise HubUnavailableError(path, why) from error
 
@@ -301,5 +303,6 @@ def _asked_wait(response: BaseHTTPResponse) -> float | None:
 
 
 def _failure(error: HTTPError) -> str:
-    """Return what went wrong without the text, which may quote the request."""
-    return type(error).__name__
+    """Return what went wrong, with the text only where it cannot quote the request."""
+    name = type(error).__name__
+    return f"{name}: {error}" if isinstance(error, (NewConnectionError, SSLError)) else name

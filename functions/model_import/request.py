@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeGuard
 
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # is exported
@@ -12,6 +12,7 @@ from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 from model_import.bedrock_rules import bedrock_rules
 from model_import.errors import InvalidInputError
 
+_REPO_ID_CHARACTERS_AT_MOST: Final = 200  # the Hub takes less: its own check says what is wrong
 _REVISION_CHARACTERS_AT_MOST: Final = 255
 _EXPECT_CHARACTERS_AT_MOST: Final = 1_000
 _PROMPT_CHARACTERS_AT_MOST: Final = 20_000
@@ -43,7 +44,7 @@ class ImportRequest:
         known = [field.name for field in fields(cls)]
         if unknown := sorted(str(name) for name in data if name not in known):
             raise InvalidInputError(
-                f"The input has unknown fields: {', '.join(unknown)}",
+                f"The input has unknown fields: {', '.join(map(repr, unknown)):.1000}",
                 f"Known fields are {', '.join(known)}",
             )
         return cls(
@@ -61,7 +62,7 @@ _EXAMPLE: Final = 'such as {"repo_id": "tokyotech-llm/Llama-3-Swallow-70B-Instru
 
 def _repo_id(value: object) -> str:
     accepted = f"Give organisation/name as the Hub spells it, {_EXAMPLE}"
-    if not isinstance(value, str) or not value:
+    if not _is_text(value, _REPO_ID_CHARACTERS_AT_MOST):
         raise InvalidInputError(f"repo_id is {value!r:.100}", accepted)
     try:
         validate_repo_id(value)
@@ -76,10 +77,8 @@ def _revision(value: object) -> str:
     if value is None:
         return "main"
     # What git refuses in a reference, and nothing that could leave its place in a URL.
-    if (
-        not isinstance(value, str)
-        or not 0 < len(value) <= _REVISION_CHARACTERS_AT_MOST
-        or re.search(r"[\x00-\x20\x7f~^:?*\[\\%#]|\.\.|//|@\{|^[/.-]|[/.]$", value)
+    if not _is_text(value, _REVISION_CHARACTERS_AT_MOST) or re.search(
+        r"[\x00-\x20\x7f~^:?*\[\\%#]|\.\.|//|@\{|^[/.-]|[/.]$", value
     ):
         raise InvalidInputError(
             f"revision is {value!r:.100}", "Give a branch, a tag or a commit of the repository"
@@ -149,8 +148,17 @@ def _text(data: dict[str, Any], field: str, characters_at_most: int) -> str | No
     value = data.get(field)
     if value is None:
         return None
-    if not isinstance(value, str) or not value.strip() or len(value) > characters_at_most:
+    if not _is_text(value, characters_at_most) or not value.strip():
         raise InvalidInputError(
             f"{field} is {value!r:.100}", f"Give a text of 1 to {characters_at_most} characters"
         )
     return value
+
+
+def _is_text(value: object, characters_at_most: int) -> TypeGuard[str]:
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= characters_at_most
+        # JSON may escape half of a surrogate pair, which no request can carry.
+        and not re.search(r"[\ud800-\udfff]", value)
+    )

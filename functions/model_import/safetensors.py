@@ -14,6 +14,8 @@ from typing import Any, Final
 LENGTH_BYTES: Final = 8
 HEADER_BYTES_AT_MOST: Final = 100_000_000
 # The format's own limit, in the reference implementation.
+LARGEST_NUMBER: Final = 2**64 - 1
+# Offsets, dimensions and their product are 64-bit there.
 
 DTYPE_BITS: Final = {
     "BOOL": 8,
@@ -98,13 +100,16 @@ def parse_header(text: bytes) -> Header:
         SafetensorsHeaderError: It is not JSON of the format, or its offsets overlap or leave gaps.
     """
     try:
-        data = json.loads(text, object_pairs_hook=_without_duplicates)
+        data = json.loads(text.decode(), object_pairs_hook=_without_duplicates)
+    except SafetensorsHeaderError:
+        raise
     except (ValueError, RecursionError) as error:
         raise SafetensorsHeaderError(f"its header is not JSON ({error})") from error
     if not isinstance(data, dict):
         raise SafetensorsHeaderError("its header is not a JSON object")
+    _check_metadata(data.pop("__metadata__", None))
     tensors = sorted(
-        (_tensor(name, entry) for name, entry in data.items() if name != "__metadata__"),
+        (_tensor(name, entry) for name, entry in data.items()),
         key=lambda tensor: (tensor.start, tensor.end),
     )
     position = 0
@@ -125,10 +130,21 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
+def _check_metadata(metadata: object) -> None:
+    if metadata is None:
+        return
+    if not isinstance(metadata, dict) or not all(
+        isinstance(text, str) for text in metadata.values()
+    ):
+        raise SafetensorsHeaderError(f"its __metadata__ are {metadata!r:.100}, not texts by name")
+
+
 def _tensor(name: str, entry: object) -> Tensor:
     match entry:
-        case {"dtype": str(dtype), "shape": [*shape], "data_offsets": [start, end]} if all(
-            type(number) is int and number >= 0 for number in (*shape, start, end)
+        case {"dtype": str(dtype), "shape": [*shape], "data_offsets": [start, end]} if (
+            all(_is_number(number) for number in (*shape, start, end))
+            and start <= end
+            and prod(shape) <= LARGEST_NUMBER
         ):
             tensor = Tensor(name, dtype, tuple(shape), start, end)
         case _:
@@ -139,3 +155,7 @@ def _tensor(name: str, entry: object) -> Tensor:
             f"tensor {name!r} is {dtype} of shape {list(shape)} and {end - start} bytes long"
         )
     return tensor
+
+
+def _is_number(value: object) -> bool:
+    return type(value) is int and 0 <= value <= LARGEST_NUMBER

@@ -23,7 +23,8 @@ def cut_slices(
         [] for _ in range(min(deserved, tasks_at_most, len(files)))
     ]
     for file in sorted(files, key=lambda file: (-file.size_bytes, file.path)):
-        min(slices, key=_size_bytes).append(file)
+        # Among equals the one with fewer files, so that files of no bytes spread too.
+        min(slices, key=lambda slice_: (_size_bytes(slice_), len(slice_))).append(file)
     return tuple(tuple(files) for files in slices)
 
 

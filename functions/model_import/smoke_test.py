@@ -96,7 +96,7 @@ def read_tokenizer(s3: S3Client, s3_uri: str) -> Tokenizer:
     template = config.get("chat_template") or any(
         read(path) for path in ("chat_template.jinja", "chat_template.json")
     )
-    added = config.get("added_tokens_decoder", {}).values()
+    added = (config.get("added_tokens_decoder") or {}).values()
     if not added:
         added = json.loads(read("tokenizer.json") or b"{}").get("added_tokens", [])
     return Tokenizer(bool(template), frozenset(token["content"] for token in added))
@@ -109,6 +109,7 @@ def run_smoke_test(  # noqa: PLR0913 – each is one thing of its own
     *,
     prompt: str | None,
     expect: str | None,
+    context_length: int | None,
     entered_at: datetime,
     now: Callable[[], datetime],
 ) -> SmokeTestResult:
@@ -120,7 +121,9 @@ def run_smoke_test(  # noqa: PLR0913 – each is one thing of its own
     """
     messages = [{"role": "user", "content": prompt}] if prompt else DEFAULT_MESSAGES
     format_ = None if tokenizer.has_chat_template else chat_format(set(tokenizer.special_tokens))
-    body = _request_body(messages, tokenizer, format_)
+    # Prompt and answer share the context; models of 512 tokens exist.
+    tokens_at_most = min(_TOKENS_AT_MOST, (context_length or _TOKENS_AT_MOST) // 2)
+    body = _request_body(messages, tokenizer, format_, tokens_at_most)
     asked_at = now()
     answer = _read_answer(model_arn, _invoke(runtime, model_arn, body))
     answered_at = now()
@@ -137,9 +140,12 @@ def run_smoke_test(  # noqa: PLR0913 – each is one thing of its own
 
 
 def _request_body(
-    messages: list[Message], tokenizer: Tokenizer, format_: ChatFormat | None
+    messages: list[Message],
+    tokenizer: Tokenizer,
+    format_: ChatFormat | None,
+    tokens_at_most: int,
 ) -> dict[str, Any]:
-    settings = {"max_tokens": _TOKENS_AT_MOST, "temperature": 0}
+    settings = {"max_tokens": tokens_at_most, "temperature": 0}
     if tokenizer.has_chat_template:
         return {"messages": messages, **settings}
     if format_ is not None:
@@ -147,7 +153,7 @@ def _request_body(
     return {"prompt": messages[-1]["content"], **settings}
 
 
-def _invoke(runtime: BedrockRuntimeClient, model_arn: str, body: dict[str, Any]) -> dict[str, Any]:
+def _invoke(runtime: BedrockRuntimeClient, model_arn: str, body: dict[str, Any]) -> object:
     try:
         response = runtime.invoke_model(
             modelId=model_arn,
@@ -155,9 +161,11 @@ def _invoke(runtime: BedrockRuntimeClient, model_arn: str, body: dict[str, Any])
             contentType="application/json",
             accept="application/json",
         )
-        answer: dict[str, Any] = json.loads(response["body"].read())
+        answer: object = json.loads(response["body"].read())
     except runtime.exceptions.ModelNotReadyException as error:
         raise ModelNotReadyError(model_arn) from error
+    except ValueError as error:
+        raise SmokeTestFailedError(model_arn, f"its answer is not JSON ({error})") from error
     except ClientError as error:
         refusal = error.response["Error"]
         if refusal["Code"] not in _FAULTS_OF_THE_MODEL:
@@ -174,23 +182,24 @@ _FAULTS_OF_THE_MODEL: Final = {
 }
 
 
-def _read_answer(model_arn: str, response: dict[str, Any]) -> Answer:
+def _read_answer(model_arn: str, response: object) -> Answer:
     match response:
-        case {"choices": [{"message": {"content": content}} as choice, *_]}:
+        case {"choices": [{"message": {"content": str() | None as content}} as choice, *_], **rest}:
             text = content or ""
-        case {"choices": [{"text": str(text)} as choice, *_]}:
+        case {"choices": [{"text": str(text)} as choice, *_], **rest}:
             pass
-        case {"generation": str(text)}:
+        case {"generation": str(text), **rest}:
             return Answer(
                 text,
-                response.get("stop_reason"),
-                response.get("prompt_token_count"),
-                response.get("generation_token_count"),
+                rest.get("stop_reason"),
+                rest.get("prompt_token_count"),
+                rest.get("generation_token_count"),
             )
         case _:
-            found = f"its answer has an unknown form, with the keys {sorted(response)}"
+            found = f"its answer has an unknown form: {response!r:.200}"
             raise SmokeTestFailedError(model_arn, found)
-    usage = response.get("usage") or {}
+    usage = rest.get("usage")
+    usage = usage if isinstance(usage, dict) else {}
     return Answer(
         text,
         choice.get("finish_reason"),
@@ -212,7 +221,7 @@ def _judge(
     if not text:
         raise SmokeTestFailedError(model_arn, "it gave an empty answer to the smoke test")
     if must_end and not stop and answer.finish_reason == "length":
-        found = f"it did not end its answer within {_TOKENS_AT_MOST} tokens: {text[:200]!r}"
+        found = f"it did not end its answer by itself: {text[:200]!r}"
         raise SmokeTestFailedError(model_arn, found)
     if expect is not None and expect not in text:
         found = f"it answered {text[:500]!r}, where {expect!r} is expected"

@@ -43,6 +43,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         read_tokenizer(s3(), event["s3_uri"]),
         prompt=event["smoke_test"]["prompt"],
         expect=event["smoke_test"]["expect"],
+        context_length=event["context_length"],
         entered_at=datetime.fromisoformat(event["entered_at"]),
         now=lambda: datetime.now(UTC),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -13,7 +14,7 @@ from model_import.preflight.configuration import (
     check_configuration,
     context_length,
 )
-from model_import.preflight.finding import Finding
+from model_import.preflight.finding import Finding, legible
 from model_import.preflight.repository import select_files
 from model_import.preflight.weights import RangeReader, check_weights
 
@@ -71,15 +72,17 @@ class Verdict:
         return self.findings[:_FINDINGS_SHOWN]
 
     def refusal(self, repo_id: str, commit: str) -> str:
-        """Return the cause of a refused execution: every finding, as long as there is room."""
-        errors = [str(finding) for finding in self.findings if finding.severity == "error"]
+        """Return the cause of a refused execution: every finding, or its code when room ends."""
+        errors = [finding for finding in self.findings if finding.severity == "error"]
         lines = [f"{repo_id} at {commit} cannot be imported, for {len(errors)} reason(s):"]
         room = _CAUSE_CHARACTERS_AT_MOST - len(lines[0])
         for number, error in enumerate(errors, 1):
             line = f"{number}. {error}"
             room -= len(line) + 1
             if room < 0:
-                lines.append(f"… and {len(errors) - number + 1} more.")
+                rest = Counter(error.code for error in errors[number - 1 :])
+                counts = ", ".join(f"{code} ({count})" for code, count in rest.items())
+                lines.append(f"… and {rest.total()} more: {counts}.")
                 break
             lines.append(line)
         return "\n".join(lines)
@@ -111,14 +114,18 @@ def judge(snapshot: Snapshot, readers: FileReaders, region: str) -> Verdict:
     findings += _check_chat_template(files, read_json)
     return Verdict(
         findings=tuple(sorted(findings, key=lambda finding: finding.severity)),
-        model_type=None if config is None else str(config.get("model_type")),
-        architecture=None if config is None else architecture_class(config),
+        model_type=_legible_text((config or {}).get("model_type")),
+        architecture=_legible_text(architecture_class(config or {})),
         context_length=None if config is None else context_length(config),
-        dtype=weights.dtype,
+        dtype=_legible_text(weights.dtype),
         parameters=weights.parameters,
         weights_files=len(files.weights),
         weights_bytes=files.weights_bytes,
     )
+
+
+def _legible_text(value: object) -> str | None:
+    return legible(value) if isinstance(value, str) else None
 
 
 def _read_config(

@@ -1,0 +1,190 @@
+"""Template, state machine, code and events hold together: names, placeholders, retries, ends."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+import yaml
+
+from local.stack import ROOT, read_template
+
+from model_import import errors  # isort: skip
+from model_import.errors import ModelImportError  # isort: skip
+from model_import.request import ImportRequest  # isort: skip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DEFINITION: Final = ROOT / "statemachine" / "model_import.asl.yaml"
+TEMPLATE: Final = read_template()
+MACHINE: Final = TEMPLATE["Resources"]["ModelImportStateMachine"]["Properties"]
+EVENTS: Final = sorted((ROOT / "events").glob("*.json"))
+# Raised by AWS or by the language itself, not by this project.
+FOREIGN: Final = re.compile(r"^(States\.|Lambda\.|Bedrock\.|NoChoiceMatched$)")
+
+
+def load() -> dict[str, Any]:
+    substitutions = dict.fromkeys(MACHINE["DefinitionSubstitutions"], "1")
+    text = re.sub(r"\$\{(\w+)\}", lambda found: substitutions[found[1]], DEFINITION.read_text())
+    definition: dict[str, Any] = yaml.safe_load(text)
+    return definition
+
+
+def states(definition: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, state in definition["States"].items():
+        yield name, state
+        if "ItemProcessor" in state:
+            yield from states(state["ItemProcessor"])
+
+
+STATES: Final = dict(states(load()))
+TASKS: Final = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
+
+
+def targets(state: dict[str, Any]) -> Iterator[str]:
+    for holder in (state, *state.get("Choices", []), *state.get("Catch", [])):
+        if "Next" in holder:
+            yield holder["Next"]
+    if "Default" in state:
+        yield state["Default"]
+
+
+def python_errors() -> set[str]:
+    return {
+        name
+        for name, item in inspect.getmembers(errors, inspect.isclass)
+        if issubclass(item, ModelImportError) and item is not ModelImportError
+    }
+
+
+def names_in_definition() -> set[str]:
+    text = DEFINITION.read_text()
+    listed = {
+        name
+        for state in STATES.values()
+        for rule in (*state.get("Retry", []), *state.get("Catch", []))
+        for name in rule["ErrorEquals"]
+    }
+    return listed | set(re.findall(r"^\s+Error: (\w+)$", text, re.MULTILINE))
+
+
+def test_every_state_that_is_named_exists_and_is_reached() -> None:
+    named = {target for state in STATES.values() for target in targets(state)}
+    starts = {load()["StartAt"], "Transfer Slice"}
+
+    assert named | starts == set(STATES)
+
+
+def test_the_definition_has_no_alias_that_cloudformation_would_not_expand() -> None:
+    tokens = list(yaml.parse(DEFINITION.read_text()))
+
+    assert not [token for token in tokens if isinstance(token, yaml.AliasEvent)]
+
+
+def test_placeholders_and_substitutions_are_the_same_set() -> None:
+    code = "\n".join(
+        line for line in DEFINITION.read_text().splitlines() if not line.strip().startswith("#")
+    )
+
+    assert set(re.findall(r"\$\{(\w+)\}", code)) == set(MACHINE["DefinitionSubstitutions"])
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_has_a_timeout_a_retry_and_a_catch(name: str) -> None:
+    assert {"TimeoutSeconds", "Retry", "Catch"} <= TASKS[name].keys()
+    assert TASKS[name]["Catch"][-1]["ErrorEquals"] == ["States.ALL"]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_no_retry_takes_every_error_and_permanent_ones_come_first(name: str) -> None:
+    retriers = TASKS[name]["Retry"]
+    matching = [rule["ErrorEquals"] for rule in retriers]
+
+    assert not any("States.ALL" in names for names in matching)
+    permanent = [position for position, rule in enumerate(retriers) if rule["MaxAttempts"] == 0]
+    assert permanent == list(range(len(permanent)))
+    if (
+        any("States.TaskFailed" in names for names in matching)
+        and "events" not in TASKS[name]["Resource"]
+    ):
+        assert permanent
+
+
+def test_the_transfer_tries_permanent_errors_of_its_program_once_and_transient_ones_again() -> None:
+    once, again = (rule["ErrorEquals"] for rule in TASKS["Transfer Slice"]["Retry"])
+    transient = {error.__name__ for error in errors.TRANSIENT}
+
+    assert not transient & set(once)
+    assert {"HubUnavailableError", "TransferInterruptedError"} <= transient & set(again)
+
+
+def test_a_function_has_ended_before_its_state_times_out() -> None:
+    timeouts = {
+        f"{name}Function": TASKS[re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)]["TimeoutSeconds"]
+        for name in ("ValidateRepository", "PrepareRepository", "VerifyTransfer", "SmokeTest")
+    }
+
+    for name, seconds in timeouts.items():
+        assert seconds >= TEMPLATE["Resources"][name]["Properties"]["Timeout"] + 30
+
+
+def test_every_choice_closes_with_the_failure_route() -> None:
+    choices = [state for state in STATES.values() if state["Type"] == "Choice"]
+
+    assert {state["Default"] for state in choices} == {"Record Failure"}
+
+
+def test_the_error_names_of_the_state_machine_are_those_of_the_code() -> None:
+    custom = {name for name in names_in_definition() if not FOREIGN.match(name)}
+
+    assert custom <= python_errors() | set(errors.RAISED_BY_STATE_MACHINE)
+    assert set(errors.RAISED_BY_STATE_MACHINE) <= custom
+    assert {error.__name__ for error in errors.TRANSIENT} <= custom
+
+
+def test_every_handler_of_the_template_exists() -> None:
+    functions = [
+        resource["Properties"]
+        for resource in TEMPLATE["Resources"].values()
+        if resource["Type"] == "AWS::Serverless::Function"
+    ]
+
+    for function in functions:
+        folder, module, name = function["Handler"].split(".")
+        source = (ROOT / "functions" / folder / f"{module}.py").read_text()
+        assert f"def {name}(" in source
+    copied = (ROOT / "functions" / "Makefile").read_text()
+    assert all(function["Handler"].split(".")[0] in copied for function in functions)
+
+
+def test_the_release_event_matches_the_rule_and_its_detail_is_an_input() -> None:
+    event = json.loads((ROOT / "events" / "model_released.json").read_text())
+    rule = MACHINE["Events"]["ModelReleased"]["Properties"]
+
+    assert [event["source"]] == rule["Pattern"]["source"]
+    assert [event["detail-type"]] == rule["Pattern"]["detail-type"]
+    assert rule["InputPath"] == "$.detail"
+    ImportRequest.from_input(event["detail"])
+
+
+@pytest.mark.parametrize("path", EVENTS, ids=lambda path: Path(path).stem)
+def test_every_event_file_is_an_input_that_is_accepted(path: Path) -> None:
+    event = json.loads(path.read_text())
+
+    ImportRequest.from_input(event.get("detail", event))
+
+
+def test_the_zip_carries_exactly_the_locked_functions_group_without_hf_xet() -> None:
+    lock = (ROOT / "uv.lock").read_text()
+    versions = dict(re.findall(r'^name = "(.+)"\nversion = "(.+)"$', lock, re.MULTILINE))
+    requirements = (ROOT / "functions" / "requirements.txt").read_text().splitlines()
+    pinned = dict(line.split(" ;")[0].split("==") for line in requirements if "==" in line)
+
+    assert pinned.items() <= versions.items()
+    assert {"aws-lambda-powertools", "huggingface-hub", "urllib3"} <= pinned.keys()
+    assert not {"boto3", "botocore", "hf-xet"} & pinned.keys()
