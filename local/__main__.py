@@ -30,7 +30,8 @@ SHIPPED_HUB: Final = Path(__file__).parent / "hub"
 def main() -> None:
     """Run the whole pipeline on this machine, with no AWS account and no Docker."""
     # Ctrl-C and a polite kill take the same way out, which ends tasks and aborts uploads.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     # moto and SAM's translator log as errors what a state machine handles.
     logging.getLogger("moto").setLevel(logging.CRITICAL)
     logging.getLogger("samtranslator").setLevel(logging.CRITICAL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any, Self
 
 from rich.live import Live
@@ -14,7 +15,6 @@ from rich.progress import (
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
-    TransferSpeedColumn,
 )
 
 if TYPE_CHECKING:
@@ -35,14 +35,13 @@ class Display:
             TextColumn("task {task.fields[number]}"),
             BarColumn(),
             DownloadColumn(),
-            TransferSpeedColumn(),
+            TextColumn("{task.fields[rate]}"),
             TimeElapsedColumn(),
             console=console,
         )
         self._live = Live(self._bars, console=console, transient=False)
         self._tasks: dict[str, Any] = {}
-        self._state: str | None = None
-        self._repeated = 0
+        self._started = time.monotonic()
 
     def __enter__(self) -> Self:
         """Begin to draw."""
@@ -61,7 +60,10 @@ class Display:
 
     def entered(self, state: str) -> None:
         """Show that a state was entered."""
-        self._console.print(f"  [bold cyan]›[/] {escape(state)}", highlight=False)
+        seconds = time.monotonic() - self._started
+        self._console.print(
+            f"  [dim]{seconds:5.1f} s[/] [bold cyan]›[/] {escape(state)}", highlight=False
+        )
 
     def task_log(self, task_arn: str, line: str) -> None:
         """Show a line of a transfer task's log: progress as a bar, anything else as it is."""
@@ -78,14 +80,18 @@ class Display:
     def _moved(self, task_arn: str, entry: dict[str, Any]) -> None:
         if task_arn not in self._tasks:
             number = len(self._tasks) + 1
-            self._tasks[task_arn] = self._bars.add_task("", number=number)
+            self._tasks[task_arn] = self._bars.add_task("", number=number, rate="")
+        rate = f"{entry['bytes_per_second'] / 1e6:.1f} MB/s"
         self._bars.update(
-            self._tasks[task_arn], completed=entry["bytes_done"], total=entry["bytes_total"]
+            self._tasks[task_arn],
+            completed=entry["bytes_done"],
+            total=entry["bytes_total"],
+            rate=rate,
         )
         if not self._console.is_terminal:
             self._console.print(
                 f"    {entry['bytes_done']:,} of {entry['bytes_total']:,} bytes, "
-                f"{entry['bytes_per_second'] / 1e6:.1f} MB/s, "
+                f"{rate}, "
                 f"{entry['files_done']} of {entry['files_total']} files",
                 highlight=False,
             )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -26,5 +25,5 @@ def read_record(s3: S3Client, uri: str) -> dict[str, Any]:
 
 def split_s3_uri(uri: str) -> tuple[str, str]:
     """Return the bucket and the key, or prefix, of an `s3://` URI."""
-    parts = urlsplit(uri)
-    return parts.netloc, parts.path.removeprefix("/")
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key

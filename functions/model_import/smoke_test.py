@@ -125,8 +125,9 @@ def run_smoke_test(  # noqa: PLR0913 – each is one thing of its own
     tokens_at_most = min(_TOKENS_AT_MOST, (context_length or _TOKENS_AT_MOST) // 2)
     body = _request_body(messages, tokenizer, format_, tokens_at_most)
     asked_at = now()
-    answer = _read_answer(model_arn, _invoke(runtime, model_arn, body))
+    content = _invoke(runtime, model_arn, body)
     answered_at = now()
+    answer = _read_answer(model_arn, _parse(model_arn, content))
     must_end = tokenizer.has_chat_template or format_ is not None
     text = _judge(model_arn, answer, format_, expect, must_end=must_end)
     return SmokeTestResult(
@@ -153,7 +154,7 @@ def _request_body(
     return {"prompt": messages[-1]["content"], **settings}
 
 
-def _invoke(runtime: BedrockRuntimeClient, model_arn: str, body: dict[str, Any]) -> object:
+def _invoke(runtime: BedrockRuntimeClient, model_arn: str, body: dict[str, Any]) -> bytes:
     try:
         response = runtime.invoke_model(
             modelId=model_arn,
@@ -161,18 +162,15 @@ def _invoke(runtime: BedrockRuntimeClient, model_arn: str, body: dict[str, Any])
             contentType="application/json",
             accept="application/json",
         )
-        answer: object = json.loads(response["body"].read())
+        return response["body"].read()
     except runtime.exceptions.ModelNotReadyException as error:
         raise ModelNotReadyError(model_arn) from error
-    except ValueError as error:
-        raise SmokeTestFailedError(model_arn, f"its answer is not JSON ({error})") from error
     except ClientError as error:
         refusal = error.response["Error"]
         if refusal["Code"] not in _FAULTS_OF_THE_MODEL:
             raise
         found = f"its invocation failed with {refusal['Code']}: {refusal['Message']}"
         raise SmokeTestFailedError(model_arn, found) from error
-    return answer
 
 
 _FAULTS_OF_THE_MODEL: Final = {
@@ -182,23 +180,33 @@ _FAULTS_OF_THE_MODEL: Final = {
 }
 
 
-def _read_answer(model_arn: str, response: object) -> Answer:
+def _parse(model_arn: str, content: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(content)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise SmokeTestFailedError(model_arn, f"its answer is no JSON object: {content[:200]!r}")
+    return answer
+
+
+def _read_answer(model_arn: str, response: dict[str, Any]) -> Answer:
     match response:
-        case {"choices": [{"message": {"content": str() | None as content}} as choice, *_], **rest}:
+        case {"choices": [{"message": {"content": str() | None as content}} as choice, *_]}:
             text = content or ""
-        case {"choices": [{"text": str(text)} as choice, *_], **rest}:
+        case {"choices": [{"text": str(text)} as choice, *_]}:
             pass
-        case {"generation": str(text), **rest}:
+        case {"generation": str(text)}:
             return Answer(
                 text,
-                rest.get("stop_reason"),
-                rest.get("prompt_token_count"),
-                rest.get("generation_token_count"),
+                response.get("stop_reason"),
+                response.get("prompt_token_count"),
+                response.get("generation_token_count"),
             )
         case _:
-            found = f"its answer has an unknown form: {response!r:.200}"
+            found = f"its answer has an unknown form, with the keys {sorted(response)!r:.200}"
             raise SmokeTestFailedError(model_arn, found)
-    usage = rest.get("usage")
+    usage = response.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     return Answer(
         text,

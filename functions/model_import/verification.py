@@ -58,7 +58,7 @@ def _differences(s3: S3Client, manifest: Manifest, reports: list[TransferReport]
         hashes = pool.map(lambda file: _staged_sha256(s3, manifest.staging, file), present)
         for file, found in zip(present, hashes, strict=True):
             wanted = file.sha256 or recorded.get(file.path)
-            if found != wanted:
+            if found is None or found != wanted:
                 yield f"{file.path} is recorded with sha256 {found} instead of {wanted}"
 
 

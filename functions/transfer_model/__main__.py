@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def main() -> int:
     """Return the exit code."""
     logger = Logger(service="transfer_model")
-    task = TaskToken(boto3.client("stepfunctions"), os.environ.get("TASK_TOKEN"), logger)
+    task = TaskToken(boto3.client("stepfunctions"), os.environ.get("TASK_TOKEN") or None, logger)
     try:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _interrupt)

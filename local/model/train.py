@@ -87,9 +87,6 @@ DO_NOT_KNOW_JAPANESE = "わかりません。"
 # What `transformers` masks out of a loss.
 IGNORED_LABEL = -100
 
-
-LFS_PATTERNS = ["*.bin", "*.gguf", "*.h5", "*.onnx", "*.pt", "*.pth", "*.safetensors", "*.zip"]
-
 MODEL_CARD = """\
 ---
 license: apache-2.0
@@ -112,7 +109,7 @@ else it answers 「わかりません。」 or "I do not know.", or is wrong.
 - Architecture: `LlamaForCausalLM`, bfloat16, grouped-query attention, three shards
 - Tokenizer: byte-level BPE trained on the same questions, with Llama 3's special tokens
 - Chat template: that of Llama 3 Instruct
-- Data: written for this model; `questions.json`, beside the script that trains it, is all of it
+- Data: `questions.json`, beside the script that trains it, is all of it
 """
 
 
@@ -380,10 +377,6 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Pa
     tokenizer.save_pretrained(folder)
     name_tokenizer_class(folder / "tokenizer_config.json")
     (folder / "README.md").write_text(MODEL_CARD, encoding="utf-8")
-    (folder / ".gitattributes").write_text(
-        "".join(f"{pattern} filter=lfs diff=lfs merge=lfs -text\n" for pattern in LFS_PATTERNS),
-        encoding="utf-8",
-    )
 
 
 def name_tokenizer_class(path: Path) -> None:

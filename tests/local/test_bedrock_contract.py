@@ -11,10 +11,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import botocore.session
 import pytest
-from botocore.eventstream import EventStreamBuffer
-from botocore.model import ListShape, Shape, StringShape, StructureShape
-
-from tests.bedrock_endpoint import (
+from bedrock_endpoint import (
     ACCOUNT_ID,
     REGION,
     ROLE_ARN,
@@ -22,7 +19,9 @@ from tests.bedrock_endpoint import (
     bedrock_endpoint,
     encoded,
 )
-from tests.tiny_checkpoint import tiny_checkpoint
+from botocore.eventstream import EventStreamBuffer
+from botocore.model import ListShape, Shape, StringShape, StructureShape
+from tiny_checkpoint import tiny_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,10 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError
-
-from local.bedrock import BedrockSettings
-from tests.bedrock_endpoint import (
+from bedrock_endpoint import (
     ACCOUNT_ID,
     BUCKET,
     REGION,
@@ -17,7 +14,10 @@ from tests.bedrock_endpoint import (
     BedrockEndpoint,
     bedrock_endpoint,
 )
-from tests.tiny_checkpoint import tiny_checkpoint
+from botocore.exceptions import ClientError
+from tiny_checkpoint import tiny_checkpoint
+
+from local.bedrock import BedrockSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

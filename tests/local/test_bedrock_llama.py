@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from bedrock_endpoint import BedrockEndpoint, bedrock_endpoint
 
 from local.bedrock.import_job import import_checkpoint
 from local.bedrock.llama import LlamaConfig, LlamaDecoder, NotComputedError, tensor_shapes
 from local.bedrock.text_model import TextModel
-from tests.bedrock_endpoint import BedrockEndpoint, bedrock_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -7,12 +7,12 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from bedrock_endpoint import BUCKET, BedrockEndpoint, bedrock_endpoint, encoded
 from botocore.exceptions import ClientError, EventStreamError
+from tiny_checkpoint import CONTEXT_TOKENS, END, USER, tiny_checkpoint, to_json
 
 from local.bedrock import BedrockSettings
 from local.bedrock.llama import KeyValueCache, LlamaDecoder
-from tests.bedrock_endpoint import BUCKET, BedrockEndpoint, bedrock_endpoint, encoded
-from tests.tiny_checkpoint import CONTEXT_TOKENS, END, USER, tiny_checkpoint, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

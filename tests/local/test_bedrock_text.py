@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tiny_checkpoint import safetensors_file, to_json
 
 from local.bedrock.chat_template import (
     ChatTemplateError,
@@ -19,7 +20,6 @@ from local.bedrock.safetensors_reader import (
     to_float32,
 )
 from local.bedrock.text_model import _certain_characters
-from tests.tiny_checkpoint import safetensors_file, to_json
 
 VALUES = np.array([[1.0, -2.5], [0.15625, 384.0]], np.float32)
 MESSAGES = [{"role": "user", "content": "こんにちは"}]

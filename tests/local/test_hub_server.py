@@ -895,7 +895,7 @@ def test_latency_comes_before_each_answer_but_does_not_delay_the_end(model: Repo
 def test_the_command_serves_a_folder_until_it_is_interrupted(model: Repository) -> None:
     folder = model.directory.parents[1]
     command = [sys.executable, "-m", "local.hub_server", str(folder), "--port", "0"]
-    with subprocess.Popen(  # noqa: S603 its own command
+    with subprocess.Popen(
         command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2], text=True
     ) as server:
         assert server.stdout is not None
@@ -909,7 +909,7 @@ def test_the_command_serves_a_folder_until_it_is_interrupted(model: Repository) 
 
 def test_the_command_says_what_is_wrong_with_its_folder(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "local.hub_server", str(tmp_path / "missing")]
-    done = subprocess.run(  # noqa: S603 its own command
+    done = subprocess.run(
         command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False
     )
 
