@@ -1,0 +1,147 @@
+"""Bodies sent to S3 by presigned requests, to a server that answers as S3 does on a bad day."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from botocore.exceptions import ClientError, ConnectionClosedError
+from loopback_transfer import s3_client
+from scripted_server import Answer, scripted_server
+
+from model_import.crc64 import crc64, crc64_base64
+from model_import.http_pools import PoolsClosedError
+from model_import.presigned_puts import PresignedPuts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scripted_server import ScriptedServer
+
+BODY = memoryview(b"the bytes of a part")
+PART = {"Bucket": "staging", "Key": "models/a b.safetensors", "UploadId": "id", "PartNumber": 3}
+STORED = Answer(200, {"ETag": '"abc"'})
+
+
+def error(status: int, code: str) -> Answer:
+    """Return an answer as S3 refuses."""
+    xml = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>Told to.</Message></Error>"
+    return Answer(status, {"Content-Type": "application/xml"}, xml.encode())
+
+
+@contextmanager
+def puts_to(
+    server: ScriptedServer, waits: list[float] | None = None, attempts: int = 8
+) -> Iterator[PresignedPuts]:
+    """Send to a server, without waiting between attempts."""
+    client = s3_client(server.url)
+    sleep = (waits if waits is not None else []).append
+    puts = PresignedPuts(
+        client, connections=1, stopped=threading.Event(), attempts=attempts, sleep=sleep
+    )
+    yield puts
+    puts.close()
+    client.close()
+
+
+def put_part(puts: PresignedPuts) -> str:
+    return puts.put_part(PART, BODY, crc64(BODY))
+
+
+def test_a_part_is_sent_as_it_is_with_its_checksum_signed() -> None:
+    with scripted_server(STORED) as s3, puts_to(s3) as puts:
+        assert put_part(puts) == '"abc"'
+
+    [request] = s3.requests
+    query = parse_qs(urlsplit(request.target).query)
+    assert request.method == "PUT"
+    assert urlsplit(request.target).path == "/staging/models/a%20b.safetensors"
+    assert request.body == BODY
+    assert request.headers["x-amz-checksum-crc64nvme"] == crc64_base64(crc64(BODY))
+    assert query["partNumber"] == ["3"]
+    assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
+    assert query["X-Amz-SignedHeaders"] == ["host;x-amz-checksum-crc64nvme"]
+
+
+def test_the_metadata_of_a_whole_object_is_sent_and_signed() -> None:
+    with scripted_server(STORED) as s3, puts_to(s3) as puts:
+        puts.put_object("staging", "a", memoryview(b""), 0, {"sha256": "ab", "blob-id": "cd"})
+
+    [request] = s3.requests
+    signed = parse_qs(urlsplit(request.target).query)["X-Amz-SignedHeaders"][0].split(";")
+    assert request.headers["content-length"] == "0"
+    assert request.headers["x-amz-meta-sha256"] == "ab"
+    assert request.headers["x-amz-meta-blob-id"] == "cd"
+    assert {"x-amz-meta-sha256", "x-amz-meta-blob-id"} <= set(signed)
+
+
+@pytest.mark.parametrize(
+    "bad_day",
+    [
+        error(500, "InternalError"),
+        error(503, "SlowDown"),
+        error(400, "RequestTimeout"),
+        error(400, "BadDigest"),
+        error(400, "ExpiredToken"),
+        error(403, "RequestTimeTooSkewed"),
+        Answer(502, {}, b"<html><body>Bad Gateway</body></html>"),
+        Answer(hangs_up=True),
+    ],
+    ids=lambda answer: answer.body.decode()[28:60] or "no answer",
+)
+def test_what_passes_is_tried_again_and_signed_anew(bad_day: Answer) -> None:
+    waits: list[float] = []
+    with scripted_server(bad_day, bad_day, STORED) as s3, puts_to(s3, waits) as puts:
+        assert put_part(puts) == '"abc"'
+
+    assert len(waits) == 2
+    assert [request.body for request in s3.requests] == [BODY] * 3
+
+
+def test_a_refusal_is_told_at_once_as_boto3_tells_it() -> None:
+    waits: list[float] = []
+    with (
+        scripted_server(error(403, "AccessDenied")) as s3,
+        puts_to(s3, waits) as puts,
+        pytest.raises(ClientError, match=r"\(AccessDenied\) .* the UploadPart operation: Told to."),
+    ):
+        put_part(puts)
+    assert waits == []
+
+
+def test_a_refusal_that_stays_is_told_when_the_attempts_are_used_up() -> None:
+    with (
+        scripted_server(error(503, "SlowDown")) as s3,
+        puts_to(s3, attempts=3) as puts,
+        pytest.raises(ClientError, match=r"\(SlowDown\)"),
+    ):
+        put_part(puts)
+    assert len(s3.requests) == 3
+
+
+def test_no_answer_at_all_is_told_without_the_signature() -> None:
+    with (
+        scripted_server(Answer(hangs_up=True)) as s3,
+        puts_to(s3, attempts=2) as puts,
+        pytest.raises(ConnectionClosedError) as raised,
+    ):
+        put_part(puts)
+    assert "Signature" not in "".join(traceback.format_exception(raised.value))
+
+
+def test_closing_wakes_a_thread_that_waits_for_an_answer() -> None:
+    with (
+        scripted_server(Answer(holds=True)) as s3,
+        puts_to(s3) as puts,
+        ThreadPoolExecutor() as threads,
+    ):
+        putting = threads.submit(put_part, puts)
+        assert s3.asked.wait(10)
+        puts.close()
+        with pytest.raises(PoolsClosedError):
+            putting.result(timeout=10)

@@ -1,0 +1,185 @@
+"""The transfer program as Fargate runs it: a process with environment, exit code and log."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from loopback_transfer import BUCKET, CREDENTIALS, REGION, bytes_of, moto_server, rig
+from scripted_server import Answer, scripted_server
+
+from local.hub_faults import Fault
+from model_import.manifest import TransferReport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from loopback_transfer import Rig
+    from scripted_server import ScriptedServer
+
+FUNCTIONS = Path(__file__).parents[2] / "functions"
+SLICE_KEY = "imports/1/slice-0.json"
+PART_BYTES = 5 * 1024 * 1024
+SHARD = "model.safetensors"
+FILES = {SHARD: bytes_of(PART_BYTES + 1000), "tokenizer.json": b"{}"}
+HUB_TOKEN = "hf_made_up_token"
+TASK_TOKEN = "made-up-task-token"
+
+
+@dataclass
+class Task:
+    """The program's surroundings; `states` keeps what Step Functions is told."""
+
+    transfer: Rig
+    states: ScriptedServer
+    environ: dict[str, str]
+
+    def start(self, environ: Mapping[str, str] = {}) -> subprocess.Popen[str]:
+        """Start the program."""
+        return subprocess.Popen(
+            [sys.executable, "-W", "error", "-m", "transfer_model"],
+            env={**self.environ, **environ},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, environ: Mapping[str, str] = {}) -> tuple[int, str, str]:
+        """Return exit code, stdout and stderr."""
+        with self.start(environ) as process:
+            out, err = process.communicate(timeout=60)
+        return process.returncode, out, err
+
+    def told(self, operation: str) -> list[dict[str, Any]]:
+        """Return the bodies of the calls of one operation of Step Functions."""
+        return [
+            json.loads(request.body)
+            for request in self.states.requests
+            if request.headers["x-amz-target"] == f"AWSStepFunctions.{operation}"
+        ]
+
+
+@pytest.fixture(scope="module")
+def s3_url() -> Iterator[str]:
+    with moto_server() as url:
+        yield url
+
+
+@contextmanager
+def task_of(s3_url: str, directory: Path, *states: Answer, **repository: Any) -> Iterator[Task]:  # noqa: ANN401 rig's
+    with (
+        rig(s3_url, directory, FILES, **repository) as transfer,
+        scripted_server(*(states or [Answer(body=b"{}")])) as step_functions,
+    ):
+        body = json.dumps(transfer.slice.to_dict()).encode()
+        transfer.s3.put_object(Bucket=BUCKET, Key=SLICE_KEY, Body=body)
+        environ = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(FUNCTIONS),
+            "AWS_ACCESS_KEY_ID": CREDENTIALS["aws_access_key_id"],
+            "AWS_SECRET_ACCESS_KEY": CREDENTIALS["aws_secret_access_key"],
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ENDPOINT_URL": s3_url,
+            "AWS_ENDPOINT_URL_SFN": step_functions.url,
+            "SLICE_URI": f"s3://{BUCKET}/{SLICE_KEY}",
+            "TASK_TOKEN": TASK_TOKEN,
+            "TRANSFER_CONNECTIONS": "4",
+            "TRANSFER_PART_BYTES": str(PART_BYTES),
+        }
+        yield Task(transfer, step_functions, environ)
+
+
+def test_a_slice_is_moved_reported_and_logged_with_the_token_of_the_secret(
+    s3_url: str, tmp_path: Path
+) -> None:
+    secrets = boto3.client("secretsmanager", endpoint_url=s3_url, region_name=REGION, **CREDENTIALS)
+    arn = secrets.create_secret(Name="hub", SecretString=HUB_TOKEN)["ARN"]
+    secrets.close()
+    gated: dict[str, Any] = {"gated": "manual", "allowed_tokens": frozenset({HUB_TOKEN})}
+    with task_of(s3_url, tmp_path, **gated) as task:
+        code, out, err = task.run({"HUB_TOKEN_SECRET_ARN": arn})
+
+        assert (code, err) == (0, "")
+        assert {path: task.transfer.stored(path) for path in FILES} == FILES
+        stored = task.transfer.s3.get_object(Bucket=BUCKET, Key=task.transfer.slice.report_key)
+        report = TransferReport.from_dict(json.load(stored["Body"]))
+        assert [file.path for file in report.files] == list(FILES)
+        assert report.bytes_moved == sum(map(len, FILES.values()))
+        assert task.told("SendTaskHeartbeat") == [{"taskToken": TASK_TOKEN}]
+        assert task.told("SendTaskFailure") == []
+    last = json.loads(out.splitlines()[-1])
+    assert last["service"] == "transfer_model"
+    assert last["bytes_done"] == last["bytes_total"] == sum(map(len, FILES.values()))
+    assert last["files_done"] == last["files_total"] == 2
+    assert HUB_TOKEN not in out
+    assert TASK_TOKEN not in out
+
+
+def test_a_failure_is_told_by_name_and_the_exit_code_is_one(s3_url: str, tmp_path: Path) -> None:
+    with task_of(s3_url, tmp_path) as task:
+        task.transfer.hub.faults.add(Fault("flip_byte", match=SHARD, offset=7, times=None))
+
+        code, _, err = task.run()
+
+        [failure] = task.told("SendTaskFailure")
+        assert code == 1
+        assert failure["error"] == "ChecksumMismatchError"
+        assert SHARD in failure["cause"]
+        assert failure["taskToken"] == TASK_TOKEN
+        assert err == f"ChecksumMismatchError: {failure['cause']}\n"
+        assert SHARD not in task.transfer.stored_paths()
+        assert task.transfer.open_uploads() == []
+
+
+def test_without_a_task_token_the_error_is_on_stderr_only(s3_url: str, tmp_path: Path) -> None:
+    with task_of(s3_url, tmp_path) as task:
+        code, out, err = task.run({"TASK_TOKEN": "", "SLICE_URI": "elsewhere"})
+
+        assert (code, out) == (1, "")
+        assert err == "InvalidInputError: SLICE_URI is 'elsewhere'. It must be s3://BUCKET/KEY.\n"
+        assert task.states.requests == []
+
+
+def test_a_task_that_nobody_waits_for_stops_and_leaves_no_upload(
+    s3_url: str, tmp_path: Path
+) -> None:
+    timed_out = Answer(400, {"x-amzn-errortype": "TaskTimedOut"}, b'{"__type": "TaskTimedOut"}')
+    with task_of(s3_url, tmp_path, timed_out) as task:
+        task.transfer.hub.faults.add(Fault("stall", match=f"GET .*{SHARD}", after_bytes=900))
+
+        code, out, _ = task.run()
+
+        assert code == 1
+        assert json.loads(out.splitlines()[-1])["message"].startswith("The execution has moved on")
+        assert task.told("SendTaskFailure") == []
+        assert task.transfer.open_uploads() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_aborts_the_uploads_and_is_told_by_name(
+    s3_url: str, tmp_path: Path, number: signal.Signals
+) -> None:
+    with task_of(s3_url, tmp_path) as task:
+        hub = task.transfer.hub
+        hub.faults.add(Fault("stall", match=f"GET .*{SHARD}", after_bytes=900, times=None))
+        with task.start() as process:
+            assert hub.faults.wait_until_stalled(30)
+            assert len(task.transfer.open_uploads()) == 1
+            process.send_signal(number)
+            process.communicate(timeout=20)
+
+        [failure] = task.told("SendTaskFailure")
+        assert process.returncode == 1
+        assert failure["error"] == "TransferInterruptedError"
+        assert number.name in failure["cause"]
+        assert task.transfer.open_uploads() == []
+        assert SHARD not in task.transfer.stored_paths()

@@ -1,0 +1,131 @@
+"""A Hub repository in memory: a small Llama whose files a test changes, and what reads them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from model_import.hub import Snapshot
+from model_import.manifest import RepositoryFile, Source
+from model_import.preflight.repository import INDEX
+from model_import.safetensors import DTYPE_BITS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+COMMIT = "5c4a6b8f2f0d1e9b7a3c4d5e6f708192a3b4c5d6"
+SOURCE = Source("https://huggingface.co", "acme/tiny-llama", COMMIT)
+FIRST_SHARD = "model-00001-of-00002.safetensors"
+SECOND_SHARD = "model-00002-of-00002.safetensors"
+LLAMA_CONFIG = {
+    "model_type": "llama",
+    "architectures": ["LlamaForCausalLM"],
+    "max_position_embeddings": 8192,
+    "torch_dtype": "bfloat16",
+}
+FIRST_TENSORS = {"model.embed_tokens.weight": ("BF16", (8, 4)), "model.norm.weight": ("BF16", (4,))}
+SECOND_TENSORS = {"lm_head.weight": ("BF16", (8, 4))}
+
+type Tensors = Mapping[str, tuple[str, tuple[int, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class FakeFile:
+    """A file that may be longer than what is kept of it: zeros follow `content`."""
+
+    content: bytes
+    size_bytes: int
+
+
+type Files = dict[str, bytes | FakeFile]
+
+
+def llama_files(**config: object) -> Files:
+    """Return a repository that is importable; fields of its config.json may be given."""
+    return {
+        "config.json": to_json(LLAMA_CONFIG | config),
+        "tokenizer.json": b"{}",
+        "tokenizer_config.json": to_json({"chat_template": "{{ messages }}"}),
+        INDEX: index_of({FIRST_SHARD: FIRST_TENSORS, SECOND_SHARD: SECOND_TENSORS}),
+        FIRST_SHARD: safetensors_file(FIRST_TENSORS),
+        SECOND_SHARD: safetensors_file(SECOND_TENSORS),
+    }
+
+
+def to_json(value: object) -> bytes:
+    """Return a JSON file."""
+    return json.dumps(value).encode()
+
+
+def index_of(shards: Mapping[str, Tensors]) -> bytes:
+    """Return the index of shards."""
+    weight_map = {name: shard for shard, tensors in shards.items() for name in tensors}
+    return to_json({"metadata": {"total_size": 0}, "weight_map": weight_map})
+
+
+def safetensors_file(tensors: Tensors) -> FakeFile:
+    """Return a complete file with these tensors, dtype and shape by name, and no data but zeros."""
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    position = 0
+    for name, (dtype, shape) in tensors.items():
+        end = position + prod(shape) * DTYPE_BITS.get(dtype, 8) // 8
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [position, end]}
+        position = end
+    text = to_json(header)
+    content = len(text).to_bytes(8, "little") + text
+    return FakeFile(content, len(content) + position)
+
+
+def snapshot_of(files: Files, source: Source = SOURCE) -> Snapshot:
+    """Return what the Hub lists of the files: safetensors in LFS, the rest by git's ids."""
+    return Snapshot(source, "main", tuple(_listed(path, file) for path, file in files.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class FakeReaders:
+    """Opens the files in memory, and keeps which bytes were read of which."""
+
+    files: Files
+    reads: list[tuple[str, int, int]] = field(default_factory=list)
+
+    def open(self, path: str) -> FakeReader:
+        """Return the reader of a file."""
+        return FakeReader(path, _file(self.files[path]), self.reads)
+
+
+@dataclass(frozen=True, slots=True)
+class FakeReader:
+    """Reads one file, and never beyond its end."""
+
+    path: str
+    file: FakeFile
+    reads: list[tuple[str, int, int]]
+
+    def read(self, start: int, length: int) -> bytes:
+        """Return `length` bytes from `start` on."""
+        assert start + length <= self.file.size_bytes
+        self.reads.append((self.path, start, length))
+        return self.file.content[start : start + length].ljust(length, b"\0")
+
+    def read_all(self, max_bytes: int) -> bytes:
+        """Return the whole file, as RemoteFile does: ValueError for one that is too long."""
+        if self.file.size_bytes > max_bytes:
+            raise ValueError(self.path)
+        return self.read(0, self.file.size_bytes)
+
+
+def _file(file: bytes | FakeFile) -> FakeFile:
+    return FakeFile(file, len(file)) if isinstance(file, bytes) else file
+
+
+def _listed(path: str, given: bytes | FakeFile) -> RepositoryFile:
+    file = _file(given)
+    if path.endswith(".safetensors"):
+        sha256 = hashlib.sha256(file.content).hexdigest()
+        return RepositoryFile(path, file.size_bytes, "0" * 40, sha256)
+    git_blob = b"blob %d\0" % file.size_bytes + file.content
+    blob_id = hashlib.sha1(git_blob, usedforsecurity=False).hexdigest()
+    return RepositoryFile(path, file.size_bytes, blob_id)

@@ -1,0 +1,221 @@
+"""A revision resolved to a commit and its files, and what the Hub may say instead."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from scripted_server import Answer, scripted_server
+
+from local.hub_faults import Fault
+from local.hub_repositories import Repository, read_snapshot as read_folder
+from local.hub_server import LocalHub
+from model_import.errors import (
+    HubUnavailableError,
+    RepositoryGatedError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from model_import.hub import read_snapshot
+from model_import.manifest import RepositoryFile, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+REPO_ID = "acme/tiny-llama"
+GATED_ID = "acme/gated-llama"
+PRIVATE_ID = "acme/private-llama"
+TOKEN = "hf_made_up_token"
+OTHER_TOKEN = "hf_made_up_token_of_somebody_else"
+CONFIG = b'{"model_type": "llama"}'
+WEIGHTS = b"the weights"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "config.json").write_bytes(CONFIG)
+    (tmp_path / "model.safetensors").write_bytes(WEIGHTS)
+    (tmp_path / "empty.txt").write_bytes(b"")
+    (tmp_path / "original").mkdir()
+    (tmp_path / "original" / "params.json").write_bytes(b"{}")
+    return tmp_path
+
+
+@pytest.fixture
+def hub(folder: Path) -> Iterator[LocalHub]:
+    old = folder / "original"
+    allowed = frozenset({TOKEN})
+    repositories = [
+        Repository(REPO_ID, folder, refs={"refs/tags/v1": old, "refs/pr/1": old}),
+        Repository(GATED_ID, folder, gated="manual", allowed_tokens=allowed),
+        Repository(PRIVATE_ID, folder, private=True, allowed_tokens=allowed),
+    ]
+    with LocalHub(repositories, tokens=[OTHER_TOKEN]) as local_hub:
+        yield local_hub
+
+
+def git_blob_id(content: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def test_a_snapshot_has_the_commit_and_every_file_with_its_hashes(
+    hub: LocalHub, folder: Path
+) -> None:
+    snapshot = read_snapshot(hub.endpoint, REPO_ID, "main", token=None)
+    commit = read_folder(folder).commit
+    assert snapshot.source == Source(hub.endpoint, REPO_ID, commit)
+    assert snapshot.revision == "main"
+    assert {file.path for file in snapshot.files} == {
+        "config.json",
+        "empty.txt",
+        "model.safetensors",
+        "original/params.json",
+    }
+    assert snapshot.file("config.json") == RepositoryFile(
+        "config.json", len(CONFIG), git_blob_id(CONFIG), None
+    )
+    weights = snapshot.file("model.safetensors")
+    assert weights is not None
+    assert weights.size_bytes == len(WEIGHTS)
+    assert weights.sha256 == hashlib.sha256(WEIGHTS).hexdigest()
+    assert snapshot.file("empty.txt") == RepositoryFile("empty.txt", 0, git_blob_id(b""), None)
+    assert snapshot.file("params.json") is None
+
+
+@pytest.mark.parametrize("revision", ["v1", "refs/pr/1"])
+def test_a_tag_and_a_pull_request_are_resolved_to_their_commit(
+    hub: LocalHub, folder: Path, revision: str
+) -> None:
+    snapshot = read_snapshot(hub.endpoint, REPO_ID, revision, token=None)
+    assert snapshot.source.commit == read_folder(folder / "original").commit
+    assert snapshot.revision == revision
+    assert [file.path for file in snapshot.files] == ["params.json"]
+
+
+@pytest.mark.parametrize("characters", [40, 7])
+def test_a_commit_whole_or_short_is_resolved_to_the_whole_one(
+    hub: LocalHub, folder: Path, characters: int
+) -> None:
+    commit = read_folder(folder).commit
+    snapshot = read_snapshot(hub.endpoint, REPO_ID, commit[:characters], token=None)
+    assert snapshot.source.commit == commit
+
+
+def test_the_hub_is_asked_once_and_without_a_token_where_there_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", OTHER_TOKEN)
+    answer = {"id": REPO_ID, "sha": "5c4a6b8f", "siblings": []}
+    with scripted_server(Answer(body=json.dumps(answer).encode())) as server:
+        read_snapshot(server.url, REPO_ID, "main", token=None)
+        (request,) = server.requests
+    assert "authorization" not in request.headers
+
+
+def test_the_token_is_sent_where_there_is_one() -> None:
+    answer = {"id": REPO_ID, "sha": "5c4a6b8f", "siblings": []}
+    with scripted_server(Answer(body=json.dumps(answer).encode())) as server:
+        read_snapshot(server.url, REPO_ID, "main", token=TOKEN)
+        (request,) = server.requests
+    assert request.headers["authorization"] == f"Bearer {TOKEN}"
+
+
+def test_a_renamed_repository_is_known_by_its_present_name_from_then_on() -> None:
+    answer = {"id": "acme/renamed", "sha": "5c4a6b8f", "siblings": []}
+    with scripted_server(Answer(body=json.dumps(answer).encode())) as server:
+        snapshot = read_snapshot(server.url, REPO_ID, "main", token=None)
+    assert snapshot.source.repo_id == "acme/renamed"
+
+
+def test_a_slash_at_the_end_of_the_endpoint_changes_nothing(hub: LocalHub) -> None:
+    snapshot = read_snapshot(f"{hub.endpoint}/", REPO_ID, "main", token=None)
+    assert snapshot == read_snapshot(hub.endpoint, REPO_ID, "main", token=None)
+
+
+@pytest.mark.parametrize("token", [None, OTHER_TOKEN, TOKEN])
+def test_a_gated_repository_lists_its_files_to_everybody(hub: LocalHub, token: str | None) -> None:
+    assert read_snapshot(hub.endpoint, GATED_ID, "main", token=token).file("config.json")
+
+
+@pytest.mark.parametrize(
+    ("status", "token", "remedy"),
+    [(401, None, "no Hub token is configured"), (403, TOKEN, "has not been granted access")],
+)
+def test_a_repository_that_hides_even_its_list_is_gated(
+    status: int, token: str | None, remedy: str
+) -> None:
+    with scripted_server(Answer(status, {"X-Error-Code": "GatedRepo"})) as server:
+        with pytest.raises(RepositoryGatedError, match=remedy) as caught:
+            read_snapshot(server.url, GATED_ID, "main", token=token)
+        assert f"{server.url}/{GATED_ID}" in str(caught.value)
+
+
+@pytest.mark.parametrize("repo_id", [PRIVATE_ID, "acme/missing", "nobody/tiny-llama"])
+@pytest.mark.parametrize("token", [None, OTHER_TOKEN])
+def test_a_private_repository_and_a_missing_one_are_not_told_apart(
+    hub: LocalHub, repo_id: str, token: str | None
+) -> None:
+    who = "without a Hub token" if token is None else "with the configured Hub token"
+    with pytest.raises(RepositoryNotFoundError, match=f"{repo_id!r} {who}"):
+        read_snapshot(hub.endpoint, repo_id, "main", token=token)
+
+
+def test_a_private_repository_is_read_with_a_token_that_may(hub: LocalHub) -> None:
+    assert read_snapshot(hub.endpoint, PRIVATE_ID, "main", token=TOKEN).files
+
+
+@pytest.mark.parametrize("revision", ["v2", "refs/pr/9", "f" * 40])
+def test_a_revision_that_does_not_exist_is_named(hub: LocalHub, revision: str) -> None:
+    with pytest.raises(RevisionNotFoundError, match=f"{REPO_ID!r} has no revision {revision!r}"):
+        read_snapshot(hub.endpoint, REPO_ID, revision, token=None)
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 429])
+def test_a_fault_of_the_hub_is_unavailable_and_then_works(hub: LocalHub, status: int) -> None:
+    hub.faults.add(Fault("status", match="GET /api/models", status=status))
+    with pytest.raises(HubUnavailableError, match=f"file list of '{REPO_ID}'.*HTTP {status}"):
+        read_snapshot(hub.endpoint, REPO_ID, "main", token=None)
+    assert read_snapshot(hub.endpoint, REPO_ID, "main", token=None).files
+
+
+def test_a_token_that_the_hub_does_not_know_is_refused_in_its_words(hub: LocalHub) -> None:
+    with pytest.raises(HubUnavailableError, match=r"HTTP 401 \(Invalid credentials in Auth"):
+        read_snapshot(hub.endpoint, REPO_ID, "main", token="hf_of_nobody")
+
+
+def test_a_connection_that_is_dropped_is_unavailable(hub: LocalHub) -> None:
+    hub.faults.add(Fault("drop", match="GET /api/models"))
+    with pytest.raises(HubUnavailableError, match=r"RemoteProtocolError|ReadError"):
+        read_snapshot(hub.endpoint, REPO_ID, "main", token=None)
+
+
+def test_an_endpoint_where_nobody_listens_is_unavailable(hub: LocalHub) -> None:
+    hub.close()
+    with pytest.raises(HubUnavailableError, match="ConnectError"):
+        read_snapshot(hub.endpoint, REPO_ID, "main", token=None)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>Sign in to this network</html>",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"id": "acme/tiny-llama"}',
+        b'{"id": "acme/tiny-llama", "sha": "5c4a6b8f"}',
+        b'{"id": "acme/tiny-llama", "siblings": []}',
+        b'{"id": "acme/tiny-llama", "sha": "5c4a6b8f", "siblings": [{}]}',
+        b'{"id": "acme/x", "sha": "5c4a", "siblings": [{"rfilename": "a", "lfs": {"size": 1}}]}',
+    ],
+)
+def test_an_answer_that_is_no_model_info_is_unavailable(body: bytes) -> None:
+    with (
+        scripted_server(Answer(body=body)) as server,
+        pytest.raises(HubUnavailableError, match=r"its answer (is no|names no)"),
+    ):
+        read_snapshot(server.url, REPO_ID, "main", token=None)

@@ -1,0 +1,69 @@
+"""The picture of the state machine is the one that the definition gives."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+import pytest
+import yaml
+
+from docs import draw_state_machine
+from docs.draw_state_machine import DEFINITION, PICTURE, draw
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture
+def machine() -> dict[str, Any]:
+    definition: dict[str, Any] = yaml.safe_load(DEFINITION.read_text(encoding="utf-8"))
+    return definition
+
+
+def test_the_picture_in_the_repository_is_the_one_that_the_command_draws(
+    machine: dict[str, Any],
+) -> None:
+    assert PICTURE.read_text(encoding="utf-8") == draw(machine), "run: make picture"
+
+
+def test_every_state_is_in_the_picture_once(machine: dict[str, Any]) -> None:
+    texts = [text.text for text in ET.fromstring(draw(machine)).iter(f"{SVG}text")]  # noqa: S314 – drawn above
+
+    inner = machine["States"]["Transfer Weights"]["ItemProcessor"]["States"]
+    for name in (*machine["States"], *inner):
+        assert texts.count(name) == 1, name
+
+
+def test_a_state_that_is_added_changes_the_picture(machine: dict[str, Any]) -> None:
+    before = draw(machine)
+
+    machine["States"]["Smoke Test"]["Next"] = "Register Model"
+    machine["States"]["Register Model"] = {"Type": "Pass", "Next": "Publish Success"}
+
+    assert "Register Model" in draw(machine)
+    assert draw(machine) != before
+
+
+def test_check_exits_0_when_the_picture_is_right() -> None:
+    command = [sys.executable, draw_state_machine.__file__, "--check"]
+
+    assert subprocess.run(command, check=False).returncode == 0
+
+
+def test_check_refuses_a_picture_that_has_drifted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    drifted = tmp_path / "state_machine.svg"
+    drifted.write_text("<svg/>", encoding="utf-8")
+    monkeypatch.setattr(draw_state_machine, "PICTURE", drifted)
+    monkeypatch.setattr(sys, "argv", ["draw_state_machine.py", "--check"])
+
+    with pytest.raises(SystemExit, match="make picture"):
+        draw_state_machine.main()
+
+    assert drifted.read_text(encoding="utf-8") == "<svg/>"

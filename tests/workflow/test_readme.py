@@ -1,0 +1,88 @@
+"""The README names what the code has: every finding, error, state and input field, and no other."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import yaml
+
+from model_import import errors, preflight
+from model_import.errors import RAISED_BY_STATE_MACHINE, ModelImportError
+from model_import.request import ImportRequest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def _section(title: str) -> str:
+    return README.split(f"# {title}\n", 1)[1].split("\n#", 1)[0]
+
+
+def _first_cells(section: str) -> list[str]:
+    rows = [line.split("|")[1].strip() for line in section.splitlines() if line.startswith("| ")]
+    return rows[2:]
+
+
+def _states() -> set[str]:
+    definition = ROOT / "statemachine" / "model_import.asl.yaml"
+    states = yaml.safe_load(definition.read_text(encoding="utf-8"))["States"]
+    inner = [
+        state["ItemProcessor"]["States"] for state in states.values() if "ItemProcessor" in state
+    ]
+    return set(states).union(*inner)
+
+
+def test_every_finding_of_preflight_is_named_and_no_other() -> None:
+    (folder,) = preflight.__path__
+    constants = {
+        node.value
+        for module in Path(folder).glob("*.py")
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    codes = {text for text in constants if re.fullmatch(r"[A-Z]{2,}[A-Z_]{4,}", text)}
+
+    assert set(re.findall(r"`([A-Z_]{4,})`", _section("Findings"))) == codes
+
+
+def test_every_error_is_named_and_no_other() -> None:
+    classes = {
+        name
+        for name, value in inspect.getmembers(errors, inspect.isclass)
+        if issubclass(value, ModelImportError) and value is not ModelImportError
+    }
+
+    assert set(re.findall(r"\b[A-Z]\w+Error\b", README)) == classes | set(RAISED_BY_STATE_MACHINE)
+
+
+def test_the_table_of_states_has_every_state_once() -> None:
+    assert sorted(_first_cells(_section("States"))) == sorted(_states())
+
+
+def test_the_output_of_the_demo_names_states_that_there_are() -> None:
+    shown = re.findall(r"› (.+)", README)
+
+    assert shown[-1] == "Model Imported"
+    assert set(shown) <= _states()
+
+
+def test_the_table_of_inputs_has_every_field() -> None:
+    known = [f"`{field.name}`" for field in fields(ImportRequest)]
+
+    assert _first_cells(_section("Input")) == known
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/decisions.md"])
+def test_links_lead_to_files_and_headings_that_there_are(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        if target.startswith("#"):
+            assert re.search(rf"(?im)^#+ {target[1:].replace('-', ' ')}$", text), target
+        elif "://" not in target:
+            assert (ROOT / page).parent.joinpath(target).exists(), target
