@@ -182,7 +182,9 @@ _OTHER_WEIGHTS: Final = (
     ),
     (
         "WEIGHTS_NOT_SAFETENSORS",
-        re.compile(r"^(pytorch_model.*\.(bin|pt)|(?!training_args).*\.(bin|pth|pt|h5|msgpack|ckpt))$"),
+        re.compile(
+            r"^(pytorch_model.*\.(bin|pt)|(?!training_args).*\.(bin|pth|pt|h5|msgpack|ckpt))$"
+        ),
         "The repository's weights are pickled PyTorch, TensorFlow or Flax files",
         (
             "Convert them with https://huggingface.co/spaces/safetensors/convert, which opens a "
