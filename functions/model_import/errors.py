@@ -53,6 +53,18 @@ class RepositoryGatedError(ModelImportError):
         super().__init__(f"Repository {repo_id!r} is gated, and {remedy} {page_url} {then}")
 
 
+class HubAccessRefusedError(ModelImportError):
+    """The Hub refuses for a reason that is neither a gate nor a missing repository."""
+
+    def __init__(self, what: str, status: int, reason: str, *, with_token: bool) -> None:
+        remedy = (
+            "Check that the secret of HubTokenSecretArn holds a token that is valid and may read it"
+            if with_token
+            else "Look at the repository's page: it may have been disabled, or need a token"
+        )
+        super().__init__(f"The Hub refuses {what}: HTTP {status} ({reason}). {remedy}.")
+
+
 class RevisionNotFoundError(ModelImportError):
     """The repository has no such branch, tag or commit."""
 

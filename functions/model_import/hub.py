@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from httpx2 import HTTPError
 from huggingface_hub import HfApi
@@ -14,6 +15,7 @@ from huggingface_hub.errors import (
 )
 
 from model_import.errors import (
+    HubAccessRefusedError,
     HubUnavailableError,
     RepositoryGatedError,
     RepositoryNotFoundError,
@@ -44,6 +46,7 @@ def read_snapshot(endpoint: str, repo_id: str, revision: str, *, token: str | No
         RepositoryNotFoundError: The Hub shows no such repository to this token.
         RepositoryGatedError: The Hub hides even the list of files.
         RevisionNotFoundError: The repository has no such branch, tag or commit.
+        HubAccessRefusedError: The token is not valid, or the repository is disabled.
         HubUnavailableError: The Hub did not answer, or answered with a fault of its own.
     """
     endpoint = endpoint.rstrip("/")
@@ -61,8 +64,12 @@ def read_snapshot(endpoint: str, repo_id: str, revision: str, *, token: str | No
     except HubRevisionNotFoundError as error:
         raise RevisionNotFoundError(repo_id, revision) from error
     except HfHubHTTPError as error:
+        status = error.response.status_code
         reason = (error.server_message or "no reason given")[:200]
-        raise HubUnavailableError(what, f"HTTP {error.response.status_code} ({reason})") from error
+        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            with_token = token is not None
+            raise HubAccessRefusedError(what, status, reason, with_token=with_token) from error
+        raise HubUnavailableError(what, f"HTTP {status} ({reason})") from error
     except HTTPError as error:
         raise HubUnavailableError(what, type(error).__name__) from error
     except (AttributeError, LookupError, TypeError, ValueError) as error:

@@ -11,6 +11,7 @@ from model_import.errors import (
     RAISED_BY_STATE_MACHINE,
     TRANSIENT,
     ChecksumMismatchError,
+    HubAccessRefusedError,
     HubUnavailableError,
     InvalidInputError,
     ModelImportError,
@@ -33,6 +34,16 @@ CAUSE_CHARACTERS_AT_MOST = 32_768
 
 # Each error, what its sentence must name, and what it must tell a person to do.
 SENTENCES: list[tuple[ModelImportError, str, str]] = [
+    (
+        HubAccessRefusedError(f"files of {REPO_ID!r}", 401, "Invalid", with_token=True),
+        f"{REPO_ID!r}: HTTP 401 (Invalid)",
+        "Check that the secret of HubTokenSecretArn holds a token that is valid",
+    ),
+    (
+        HubAccessRefusedError(f"files of {REPO_ID!r}", 403, "Disabled", with_token=False),
+        f"{REPO_ID!r}: HTTP 403 (Disabled)",
+        "Look at the repository's page",
+    ),
     (
         InvalidInputError("repo_id is None", "Give organisation/name"),
         "repo_id is None",

@@ -13,6 +13,7 @@ from local.hub_faults import Fault
 from local.hub_repositories import Repository, read_snapshot as read_folder
 from local.hub_server import LocalHub
 from model_import.errors import (
+    HubAccessRefusedError,
     HubUnavailableError,
     RepositoryGatedError,
     RepositoryNotFoundError,
@@ -182,7 +183,7 @@ def test_a_fault_of_the_hub_is_unavailable_and_then_works(hub: LocalHub, status:
 
 
 def test_a_token_that_the_hub_does_not_know_is_refused_in_its_words(hub: LocalHub) -> None:
-    with pytest.raises(HubUnavailableError, match=r"HTTP 401 \(Invalid credentials in Auth"):
+    with pytest.raises(HubAccessRefusedError, match=r"HTTP 401 \(Invalid credentials in Auth"):
         read_snapshot(hub.endpoint, REPO_ID, "main", token="hf_of_nobody")
 
 

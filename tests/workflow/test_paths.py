@@ -236,6 +236,7 @@ def test_a_flipped_byte_fails_once_and_for_good_with_nothing_stored(here: World)
     "error",
     [
         "ChecksumMismatchError",
+        "HubAccessRefusedError",
         "RepositoryGatedError",
         "RepositoryNotFoundError",
         "RevisionNotFoundError",
