@@ -1,0 +1,1 @@
+"""The `model-import` command: what a person runs from a laptop."""
