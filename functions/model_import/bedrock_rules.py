@@ -43,6 +43,7 @@ class BedrockRules:
     context_tokens_at_most: int
     required_files: tuple[str, ...]
     copied_files: tuple[str, ...]
+    tokenizer_classes: tuple[str, ...]
     imported_model_name: re.Pattern[str]
     import_job_name: re.Pattern[str]
     name_characters_at_most: int
@@ -85,6 +86,7 @@ def _from_dict(data: dict[str, Any]) -> BedrockRules:
         context_tokens_at_most=data["context"]["tokens_at_most"],
         required_files=tuple(data["files"]["required"]),
         copied_files=tuple(data["files"]["copied"]),
+        tokenizer_classes=tuple(data["tokenizers"]["classes"]),
         imported_model_name=re.compile(names["imported_model"]),
         import_job_name=re.compile(names["import_job"]),
         name_characters_at_most=names["characters_at_most"],

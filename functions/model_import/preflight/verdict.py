@@ -16,13 +16,13 @@ from model_import.preflight.configuration import (
 )
 from model_import.preflight.finding import Finding, legible
 from model_import.preflight.repository import select_files
+from model_import.preflight.tokenizer import check_tokenizer
 from model_import.preflight.weights import RangeReader, check_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from model_import.hub import Snapshot
-    from model_import.preflight.repository import ModelFiles
 
 JSON_BYTES_AT_MOST: Final = 64_000_000
 # Far above any config.json or index; a tokenizer.json of 30 MB is known.
@@ -111,7 +111,7 @@ def judge(snapshot: Snapshot, readers: FileReaders, region: str) -> Verdict:
         files, readers, multimodal=row is not None and row.multimodal
     )
     findings += weights_findings
-    findings += _check_chat_template(files, read_json)
+    findings += check_tokenizer(files, weights.headers, read_json)
     return Verdict(
         findings=tuple(sorted(findings, key=lambda finding: finding.severity)),
         model_type=_legible_text((config or {}).get("model_type")),
@@ -146,21 +146,3 @@ def _read_config(
         )
     )
     return None
-
-
-def _check_chat_template(files: ModelFiles, read_json: Callable[[str], object]) -> list[Finding]:
-    names = {file.path for file in files.metadata}
-    if names & {"chat_template.jinja", "chat_template.json"}:
-        return []
-    tokenizer = read_json("tokenizer_config.json") if "tokenizer_config.json" in names else None
-    if isinstance(tokenizer, dict) and tokenizer.get("chat_template"):
-        return []
-    return [
-        Finding.warning(
-            "CHAT_TEMPLATE_MISSING",
-            "tokenizer_config.json",
-            found="The repository has no chat template",
-            accepted="Bedrock applies none of its own, and refuses chat messages and Converse.",
-            remedy="Send prompts with the model's special tokens, or publish one with a template.",
-        )
-    ]
