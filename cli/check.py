@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from model_import.hub import Snapshot
     from model_import.preflight.verdict import Verdict
 
+_COLOURS: Final = {"error": "red", "normalised": "cyan", "warning": "yellow"}
 _HUB: Final = "https://huggingface.co"
 _IMPORTABLE, _REFUSED, _NOT_CHECKED = 0, 1, 2
 
@@ -86,6 +87,9 @@ def _report(snapshot: Snapshot, verdict: Verdict) -> dict[str, Any]:
         "commit": source.commit,
         "importable": verdict.importable,
         "findings": [asdict(finding) for finding in verdict.findings],
+        "normalisations": [
+            asdict(finding) for finding in verdict.findings if finding.severity == "normalised"
+        ],
         "plan": {
             "files": verdict.weights_files,
             "bytes": verdict.weights_bytes,
@@ -113,7 +117,7 @@ def _show(console: Console, report: dict[str, Any]) -> None:
         return
     table = Table("Finding", "What was found, what is accepted, what to do", show_lines=True)
     for finding in report["findings"]:
-        colour = "red" if finding["severity"] == "error" else "yellow"
+        colour = _COLOURS[finding["severity"]]
         table.add_row(
             f"[{colour}]{finding['code']}[/]",
             escape(

@@ -223,6 +223,7 @@ def unimportable_repositories(directory: Path) -> list[Repository]:
     files = {
         "acme/quantised": repository_files(quantization_config={"quant_method": "gptq"}),
         "acme/bert": repository_files(model_type="bert", architectures=["BertForMaskedLM"]),
+        "acme/shallow": repository_files(num_hidden_layers=9),
         "acme/truncated": {**healthy, shard: healthy[shard][:-1000]},
         "acme/pickled": {**pickled, "pytorch_model.bin": b"\x80" * 1000},
         "acme/gated": healthy,

@@ -136,6 +136,7 @@ class Manifest:
     staging: Staging
     files: tuple[StagedFile, ...]
     report_keys: tuple[str, ...]
+    normalisations: tuple[dict[str, Any], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object that lies in S3."""
@@ -152,4 +153,5 @@ class Manifest:
             staging=Staging(**data["staging"]),
             files=tuple(StagedFile(**file) for file in data["files"]),
             report_keys=tuple(data["report_keys"]),
+            normalisations=tuple(data.get("normalisations", ())),
         )

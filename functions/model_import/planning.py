@@ -27,6 +27,7 @@ def make_plan(
         "model_name": name,
         "job_name": job_name(name, execution_arn),
         "tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+        "normalise": request.normalise,
         "smoke_test": {"prompt": request.prompt, "expect": request.expect},
         "figures": verdict.figures(),
     }

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from model_import.errors import ChecksumMismatchError
 from model_import.manifest import Manifest, Slice, StagedFile, Staging
+from model_import.normalisation import Normalised, normalise
 from model_import.preflight.repository import select_files
 from model_import.preflight.verdict import JSON_BYTES_AT_MOST, FileReaders
 from model_import.records import write_record
@@ -31,6 +33,7 @@ def prepare(  # noqa: PLR0913 – each is one thing of its own
     bucket: str,
     execution_name: str,
     model_name: str,
+    normalising: bool,
     tasks_at_most: int,
 ) -> tuple[Manifest, str, tuple[str, ...]]:
     """Return the manifest, its URI and the URIs of the slices, when all of them are in S3.
@@ -47,8 +50,11 @@ def prepare(  # noqa: PLR0913 – each is one thing of its own
         snapshot, lambda path: json.loads(readers.open(path).read_all(JSON_BYTES_AT_MOST))
     )
     with ThreadPoolExecutor(_CONCURRENT_FILES) as pool:
+        contents = pool.map(lambda file: _read_verified(file, readers), files.metadata)
+        read = dict(zip((file.path for file in files.metadata), contents, strict=True))
+        copy = normalise(read) if normalising else Normalised(read, ())
         metadata = tuple(
-            pool.map(lambda file: _stage(file, readers, s3, staging, snapshot), files.metadata)
+            pool.map(lambda path: _stage(path, copy.files[path], s3, staging, snapshot), copy.files)
         )
     weights = tuple(
         StagedFile(file.path, file.size_bytes, file.sha256, "weights") for file in files.weights
@@ -70,24 +76,25 @@ def prepare(  # noqa: PLR0913 – each is one thing of its own
         staging=staging,
         files=metadata + weights,
         report_keys=tuple(slice_.report_key for slice_ in slices),
+        normalisations=tuple(asdict(change) for change in copy.changes),
     )
     uri = write_record(s3, bucket, f"{records}/manifest.json", manifest.to_dict())
     return manifest, uri, slice_uris
 
 
-def _stage(
-    file: RepositoryFile,
-    readers: FileReaders,
-    s3: S3Client,
-    staging: Staging,
-    snapshot: Snapshot,
-) -> StagedFile:
+def _read_verified(file: RepositoryFile, readers: FileReaders) -> bytes:
     content = readers.open(file.path).read_all(JSON_BYTES_AT_MOST)
     _verify(file, content)
+    return content
+
+
+def _stage(
+    path: str, content: bytes, s3: S3Client, staging: Staging, snapshot: Snapshot
+) -> StagedFile:
     sha256 = hashlib.sha256(content).hexdigest()
     s3.put_object(
         Bucket=staging.bucket,
-        Key=staging.key(file.path),
+        Key=staging.key(path),
         Body=content,
         Metadata={
             "sha256": sha256,
@@ -95,7 +102,7 @@ def _stage(
             "source-commit": snapshot.source.commit,
         },
     )
-    return StagedFile(file.path, len(content), sha256, "metadata")
+    return StagedFile(path, len(content), sha256, "metadata")
 
 
 def _verify(file: RepositoryFile, content: bytes) -> None:

@@ -31,6 +31,7 @@ class ImportRequest:
     tags: dict[str, str]
     prompt: str | None
     expect: str | None
+    normalise: bool
 
     @classmethod
     def from_input(cls, data: object) -> Self:
@@ -54,6 +55,7 @@ class ImportRequest:
             tags=_tags(data.get("tags")),
             prompt=_text(data, "prompt", _PROMPT_CHARACTERS_AT_MOST),
             expect=_text(data, "expect", _EXPECT_CHARACTERS_AT_MOST),
+            normalise=_flag(data, "normalise", default=True),
         )
 
 
@@ -142,6 +144,15 @@ def _tag_rule(key: object) -> str:
         f"values of {rules.tag_value_characters[0]} to {rules.tag_value_characters[1]} characters: "
         "ASCII letters, digits, spaces and . _ : / = + @ -"
     )
+
+
+def _flag(data: dict[str, Any], field: str, *, default: bool) -> bool:
+    value = data.get(field)
+    if value is None:
+        return default
+    if not isinstance(value, bool):
+        raise InvalidInputError(f"{field} is {value!r:.100}", "Give true or false")
+    return value
 
 
 def _text(data: dict[str, Any], field: str, characters_at_most: int) -> str | None:

@@ -56,6 +56,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         bucket=settings().staging_bucket,
         execution_name=event["execution_name"],
         model_name=plan["model_name"],
+        normalising=plan["normalise"],
         tasks_at_most=settings().transfer_tasks,
     )
     logger.info("prepared", manifest_uri=manifest_uri, slices=len(slice_uris))

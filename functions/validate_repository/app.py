@@ -46,7 +46,12 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     snapshot = read_snapshot(
         settings().hub_endpoint, request.repo_id, request.revision, token=hub_token()
     )
-    verdict = judge(snapshot, HubFiles(snapshot.source, hub_token()), settings().region)
+    verdict = judge(
+        snapshot,
+        HubFiles(snapshot.source, hub_token()),
+        settings().region,
+        normalising=request.normalise,
+    )
     logger.info("verdict", importable=verdict.importable, **verdict.figures())
     return {
         "plan": make_plan(request, snapshot, verdict, event["execution_arn"]),

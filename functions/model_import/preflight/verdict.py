@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from model_import.bedrock_rules import bedrock_rules
+from model_import.normalisation import normalise
 from model_import.preflight.configuration import (
     CONFIG,
     architecture_class,
     check_configuration,
     context_length,
 )
+from model_import.preflight.expected_tensors import check_tensors
 from model_import.preflight.finding import Finding, legible
 from model_import.preflight.repository import select_files
 from model_import.preflight.tokenizer import check_tokenizer
@@ -23,7 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from model_import.hub import Snapshot
+    from model_import.normalisation import Change
 
+_HIDING: Final = re.compile(r"(INDEX|SHARD|HEADER|WEIGHTS)_|QUANTISED")
+_CONCURRENT_READS: Final = 8
 JSON_BYTES_AT_MOST: Final = 64_000_000
 # Far above any config.json or index; a tokenizer.json of 30 MB is known.
 _FINDINGS_SHOWN: Final = 100
@@ -88,18 +95,25 @@ class Verdict:
         return "\n".join(lines)
 
 
-def judge(snapshot: Snapshot, readers: FileReaders, region: str) -> Verdict:
+def judge(
+    snapshot: Snapshot, readers: FileReaders, region: str, *, normalising: bool = True
+) -> Verdict:
     """Return the verdict on a repository; reads small files and headers, not one weight.
+
+    What is judged is the copy that would be staged: `normalising`, what can be put right in it is.
 
     Raises:
         RepositoryGatedError: The Hub lists the files and does not hand them out.
         HubUnavailableError: The Hub did not answer, or answered with a fault of its own.
     """
+    small_files = _read_small_files(snapshot, readers)
+    copy = normalise(small_files)
+    staged = copy.files if normalising else small_files
 
     def read_json(path: str) -> object:
         try:
-            return json.loads(readers.open(path).read_all(JSON_BYTES_AT_MOST))
-        except (ValueError, RecursionError):
+            return json.loads(staged[path])
+        except (KeyError, ValueError, RecursionError):
             return None
 
     files, findings = select_files(snapshot, read_json)
@@ -111,7 +125,10 @@ def judge(snapshot: Snapshot, readers: FileReaders, region: str) -> Verdict:
         files, readers, multimodal=row is not None and row.multimodal
     )
     findings += weights_findings
+    if config is not None and not any(_hides_tensors(finding) for finding in findings):
+        findings += check_tensors(config, weights.headers)
     findings += check_tokenizer(files, weights.headers, read_json)
+    findings += [_of_change(change, normalising=normalising) for change in copy.changes]
     return Verdict(
         findings=tuple(sorted(findings, key=lambda finding: finding.severity)),
         model_type=_legible_text((config or {}).get("model_type")),
@@ -121,6 +138,37 @@ def judge(snapshot: Snapshot, readers: FileReaders, region: str) -> Verdict:
         parameters=weights.parameters,
         weights_files=len(files.weights),
         weights_bytes=files.weights_bytes,
+    )
+
+
+def _read_small_files(snapshot: Snapshot, readers: FileReaders) -> dict[str, bytes]:
+    def read(path: str) -> bytes:
+        try:
+            return readers.open(path).read_all(JSON_BYTES_AT_MOST)
+        except ValueError:  # too long to be what its name says
+            return b""
+
+    copied = bedrock_rules().copied_files
+    paths = [file.path for file in snapshot.files if file.path in copied]
+    with ThreadPoolExecutor(_CONCURRENT_READS) as pool:
+        return dict(zip(paths, pool.map(read, paths), strict=True))
+
+
+def _hides_tensors(finding: Finding) -> bool:
+    """Return whether some tensors could not be seen, so that none can be said to be missing."""
+    return _HIDING.match(finding.code) is not None
+
+
+def _of_change(change: Change, *, normalising: bool) -> Finding:
+    where = change.file if change.field is None else f"{change.file}: {change.field}"
+    after = json.dumps(change.after, ensure_ascii=False)
+    return Finding(
+        code="NORMALISED" if normalising else "NEEDS_NORMALISING",
+        severity="normalised" if normalising else "error",
+        where=legible(where),
+        found=legible(f"It is {json.dumps(change.before, ensure_ascii=False)}. {change.why}"),
+        accepted=f"{'In the copy it is' if normalising else 'It should be'} {after}.",
+        remedy="Nothing is to be done." if normalising else 'Leave "normalise" on, or change it.',
     )
 
 

@@ -1,0 +1,163 @@
+"""config.json: from the form of transformers 5 to that of the version that Bedrock runs.
+
+transformers 4.51.3 (the user guide, 2026-10-05) takes its defaults for what it does not find under
+the names it knows, and says nothing. Read against both versions' configuration classes, 5.23.0 and
+4.51.3, and held by recordings of both.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from model_import.preflight.configuration import CONFIG
+
+if TYPE_CHECKING:
+    from model_import.normalisation.document import Document, JsonObject, StagedCopy
+
+_TEXT: Final = "text_config"
+_VISION: Final = "vision_config"
+
+_FLAT_IN_4: Final = ("qwen2_vl", "qwen2_5_vl")
+"""Families whose text model 4.51.3 configures at the top level."""
+
+_OF_THE_SECTION: Final = frozenset(
+    {
+        "_name_or_path",
+        "architectures",
+        "dtype",
+        "model_type",
+        "text_config",
+        "torch_dtype",
+        "transformers_version",
+        "vision_config",
+    }
+)
+"""What a section says of itself and not of the text model."""
+
+
+def normalise_configuration(copy: StagedCopy) -> None:
+    """Give config.json the names that transformers 4.51.3 reads."""
+    copy.edit(
+        CONFIG,
+        _flatten_text,
+        _split_rope,
+        _rename_dtype,
+        _name_experts,
+        _slide_all_layers,
+        _say_that_nothing_is_scaled,
+    )
+
+
+def _flatten_text(document: Document) -> None:
+    root, text = document.root, document.root.get(_TEXT)
+    if root.get("model_type") not in _FLAT_IN_4 or not isinstance(text, dict):
+        return
+    lifted = {key: value for key, value in text.items() if key not in _OF_THE_SECTION}
+    if root.get("tie_word_embeddings") is True:
+        # As transformers 5 reads it: either place can tie.
+        lifted["tie_word_embeddings"] = True
+    if dtype := _own_dtype(root, text):
+        lifted["dtype"] = dtype
+    document.replace(
+        _TEXT,
+        lifted,
+        "transformers 4.51.3 configures the text model of this family at the top level, and takes "
+        "the defaults of the 72B model for all that is in text_config.",
+    )
+
+
+def _own_dtype(root: JsonObject, text: JsonObject) -> Any:  # noqa: ANN401 any JSON value
+    if root.get("dtype") or root.get("torch_dtype"):
+        return None
+    return text.get("dtype") or text.get("torch_dtype")
+
+
+def _split_rope(document: Document) -> None:
+    for within in (None, _TEXT):
+        section = _section(document, within)
+        parameters = section.get("rope_parameters")
+        # Parameters for each type of layer: no family that Bedrock imports has them.
+        if not isinstance(parameters, dict) or any(
+            isinstance(v, dict) for v in parameters.values()
+        ):
+            continue
+        legacy = {key: v for key, v in _legacy_rope(parameters).items() if key not in section}
+        if not legacy:
+            continue
+        document.replace(
+            "rope_parameters",
+            legacy,
+            "transformers 4.51.3 does not read rope_parameters: it would rotate with its default "
+            "theta and without scaling.",
+            within=within,
+        )
+
+
+def _legacy_rope(parameters: JsonObject) -> JsonObject:
+    scaling = {key: value for key, value in parameters.items() if key != "rope_theta"}
+    legacy: JsonObject = {}
+    if "rope_theta" in parameters:
+        legacy["rope_theta"] = parameters["rope_theta"]
+    legacy["rope_scaling"] = None if scaling in ({}, {"rope_type": "default"}) else scaling
+    return legacy
+
+
+def _rename_dtype(document: Document) -> None:
+    for within in (None, _TEXT, _VISION):
+        section = _section(document, within)
+        if "dtype" in section and "torch_dtype" not in section:
+            document.replace(
+                "dtype",
+                {"torch_dtype": section["dtype"]},
+                "transformers 4.51.3 reads torch_dtype, and takes float32 without it.",
+                within=within,
+            )
+
+
+def _name_experts(document: Document) -> None:
+    root = document.root
+    if (
+        root.get("model_type") == "qwen3_moe"
+        and "num_local_experts" in root
+        and "num_experts" not in root
+    ):
+        document.replace(
+            "num_local_experts",
+            {"num_experts": root["num_local_experts"]},
+            "transformers 4.51.3 reads num_experts, and takes 128 without it.",
+        )
+
+
+def _slide_all_layers(document: Document) -> None:
+    root = document.root
+    if (
+        root.get("model_type") == "qwen3_moe"
+        and root.get("use_sliding_window") is True
+        and "max_window_layers" not in root
+    ):
+        document.put(
+            "max_window_layers",
+            0,
+            "transformers 5 slides the window of every layer of this family; 4.51.3 leaves the "
+            "first 28 without a window.",
+        )
+
+
+def _say_that_nothing_is_scaled(document: Document) -> None:
+    root = document.root
+    if (
+        root.get("model_type") == "t5"
+        and root.get("scale_decoder_outputs") is False
+        and root.get("tie_word_embeddings", True) is True
+    ):
+        document.put(
+            "tie_word_embeddings",
+            False,  # noqa: FBT003 the value of the key
+            "transformers 4.51.3 does not read scale_decoder_outputs: it scales the decoder's "
+            "output where the embeddings are tied, as transformers 5 writes for every T5.",
+        )
+
+
+def _section(document: Document, within: str | None) -> JsonObject:
+    section = document.root if within is None else document.root.get(within)
+    return section if isinstance(section, dict) else {}

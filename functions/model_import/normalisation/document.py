@@ -1,0 +1,123 @@
+"""Edits of JSON files, each with its record."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from model_import.preflight.finding import legible
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+type JsonObject = dict[str, Any]
+
+_LEVELS_AT_MOST: Final = 16
+"""Published files have five. Indented, each level adds to every line below it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that the staged copy has otherwise than the repository.
+
+    `field` is dotted, or None where the whole file is meant. `before` and `after` are JSON values,
+    None where there is nothing, and the head of their text where they are long.
+    """
+
+    file: str
+    field: str | None
+    before: Any
+    after: Any
+    why: str
+
+
+@dataclass(slots=True)
+class Document:
+    """A JSON object that is being edited; keys keep their places."""
+
+    file: str
+    root: JsonObject
+    changes: list[Change] = field(default_factory=list)
+
+    def put(self, key: str, value: Any, why: str) -> None:  # noqa: ANN401 any JSON value
+        """Set a key of the object."""
+        self._record(key, self.root.get(key), value, why)
+        self.root[key] = value
+
+    def replace(self, key: str, by: JsonObject, why: str, *, within: str | None = None) -> None:
+        """Put other keys where `key` is, in the object or in an object `within` it."""
+        section = self.root if within is None else self.root[within]
+        self._record(key if within is None else f"{within}.{key}", section[key], by, why)
+        items = list(section.items())
+        section.clear()
+        for name, value in items:
+            if name == key:
+                section.update(by)
+            else:
+                section[name] = by.get(name, value)
+
+    def _record(self, name: str, before: Any, after: Any, why: str) -> None:  # noqa: ANN401 any JSON value
+        self.changes.append(Change(self.file, name, _shortened(before), _shortened(after), why))
+
+
+@dataclass(slots=True)
+class StagedCopy:
+    """The small files by name, as they are so far, and what was changed."""
+
+    files: dict[str, bytes]
+    changes: list[Change] = field(default_factory=list)
+
+    def read(self, file: str) -> JsonObject | None:
+        """Return the JSON object in a file, or None when there is none that can be edited."""
+        try:
+            value = json.loads(self.files.get(file, b""))
+        except (ValueError, RecursionError):
+            return None
+        return value if isinstance(value, dict) and _is_shallow(value) else None
+
+    def edit(self, file: str, *edits: Callable[[Document], None]) -> bool:
+        """Apply the edits to a file; return False when there is no JSON object to edit in it."""
+        root = self.read(file)
+        if root is None:
+            return False
+        document = Document(file, root)
+        for edit in edits:
+            edit(document)
+        if document.changes:
+            self.files[file] = _to_bytes(document.root)
+            self.changes += document.changes
+        return True
+
+    def drop(self, file: str, why: str) -> None:
+        """Leave a file out of the copy."""
+        before = _shortened(self.files.pop(file).decode(errors="backslashreplace"))
+        self.changes.append(Change(file, None, before, None, why))
+
+
+def _is_shallow(value: JsonObject) -> bool:
+    level: list[Any] = [value]
+    for _ in range(_LEVELS_AT_MOST):
+        level = [inner for outer in level for inner in _containers(outer)]
+        if not level:
+            return True
+    return False
+
+
+def _containers(value: JsonObject | list[Any]) -> list[Any]:
+    values = value.values() if isinstance(value, dict) else value
+    return [inner for inner in values if isinstance(inner, dict | list)]
+
+
+def _to_bytes(root: JsonObject) -> bytes:
+    try:
+        return f"{json.dumps(root, indent=2, ensure_ascii=False)}\n".encode()
+    except UnicodeEncodeError:
+        # Half a surrogate pair: JSON can say it, UTF-8 cannot.
+        return f"{json.dumps(root, indent=2)}\n".encode()
+
+
+def _shortened(value: Any) -> Any:  # noqa: ANN401 any JSON value
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    head = legible(text)
+    return value if head == text else head

@@ -1,0 +1,30 @@
+"""model.safetensors.index.json: with no more metadata than Bedrock takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from model_import.preflight.repository import INDEX
+
+if TYPE_CHECKING:
+    from model_import.normalisation.document import Document, StagedCopy
+
+_ACCEPTED: Final = "total_size"
+"""AWS ML blog, 2025-11-25, of GPT-OSS: metadata must be there, and other keys in it removed."""
+
+
+def normalise_index(copy: StagedCopy) -> None:
+    """Leave `metadata` in the index, and in it the total size alone."""
+    copy.edit(INDEX, _reduce_metadata)
+
+
+def _reduce_metadata(document: Document) -> None:
+    found = document.root.get("metadata")
+    metadata = found if isinstance(found, dict) else {}
+    accepted = {key: value for key, value in metadata.items() if key == _ACCEPTED}
+    if found != accepted:
+        document.put(
+            "metadata",
+            accepted,
+            "Bedrock asks for metadata in the index, and takes nothing in it but the total size.",
+        )
