@@ -41,6 +41,7 @@ class BedrockRules:
     multimodal_bytes_below: int
     dtypes: tuple[str, ...]
     context_tokens_at_most: int
+    llama3_rope: dict[str, float]
     required_files: tuple[str, ...]
     copied_files: tuple[str, ...]
     tokenizer_classes: tuple[str, ...]
@@ -84,6 +85,11 @@ def _from_dict(data: dict[str, Any]) -> BedrockRules:
         multimodal_bytes_below=data["weights"]["multimodal_bytes_below"],
         dtypes=tuple(data["dtypes"]["accepted"]),
         context_tokens_at_most=data["context"]["tokens_at_most"],
+        llama3_rope={
+            name: value
+            for name, value in data["llama3_rope"].items()
+            if name not in ("source", "date")
+        },
         required_files=tuple(data["files"]["required"]),
         copied_files=tuple(data["files"]["copied"]),
         tokenizer_classes=tuple(data["tokenizers"]["classes"]),

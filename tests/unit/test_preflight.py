@@ -510,3 +510,33 @@ def test_what_would_be_put_right_refuses_when_normalising_is_off() -> None:
 
     assert "NEEDS_NORMALISING" in [finding.code for finding in verdict.findings]
     assert not verdict.importable
+
+
+LLAMA3_ROPE = {
+    "rope_type": "llama3",
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 8192,
+}
+
+
+def test_a_rope_scaling_that_bedrock_overrides_is_a_warning_with_both_values() -> None:
+    finding = only_finding(
+        llama_files(rope_theta=500000.0, rope_scaling=LLAMA3_ROPE | {"factor": 32.0})
+    )
+
+    assert (finding.code, finding.severity) == ("ROPE_OVERRIDDEN", "warning")
+    assert "factor 32.0" in finding.found
+    assert "factor 8.0" in finding.accepted
+
+
+@pytest.mark.parametrize("scaling", [None, LLAMA3_ROPE, {"type": "linear", "factor": 2.0}, "odd"])
+def test_a_rope_scaling_that_bedrock_leaves_alone_is_no_finding(scaling: object) -> None:
+    assert codes(llama_files(rope_theta=500000.0, rope_scaling=scaling)) == []
+
+
+def test_code_of_the_repositorys_own_is_a_warning() -> None:
+    finding = only_finding(llama_files(auto_map={"AutoModelForCausalLM": "modeling.Own"}))
+
+    assert (finding.code, finding.severity) == ("CUSTOM_CODE", "warning")

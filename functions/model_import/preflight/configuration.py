@@ -34,6 +34,8 @@ def check_configuration(config: dict[str, Any], region: str) -> Iterator[Finding
     else:
         yield from _check_class(config, architecture, region)
         yield from _check_context_length(config, architecture)
+    yield from _check_rope(config)
+    yield from _check_custom_code(config)
     yield from _check_quantisation(config)
     yield from _check_dtype(config)
 
@@ -114,6 +116,41 @@ def _check_context_length(config: dict[str, Any], architecture: Architecture) ->
             accepted=f"Bedrock accepts {at_most} at most.",
             remedy="Publish a copy whose config.json states a shorter context, if the model works "
             "with one, and import that.",
+        )
+
+
+def _check_rope(config: dict[str, Any]) -> Iterator[Finding]:
+    served = bedrock_rules().llama3_rope
+    scaling = config.get("rope_scaling")
+    if not isinstance(scaling, dict) or "llama3" not in (
+        scaling.get("rope_type"),
+        scaling.get("type"),
+    ):
+        return
+    differing = {name: scaling.get(name) for name in served if scaling.get(name) != served[name]}
+    if differing:
+        yield Finding.warning(
+            "ROPE_OVERRIDDEN",
+            f"{CONFIG}: rope_scaling",
+            found=f"The model was trained with {_pairs(differing)}",
+            accepted=f"Bedrock serves every llama3 scaling with {_pairs(served)}.",
+            remedy="Short prompts are answered as they should be; test long ones before relying on "
+            "them.",
+        )
+
+
+def _pairs(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _check_custom_code(config: dict[str, Any]) -> Iterator[Finding]:
+    if config.get("auto_map"):
+        yield Finding.warning(
+            "CUSTOM_CODE",
+            f"{CONFIG}: auto_map",
+            found="The repository brings code of its own for the model",
+            accepted="Bedrock runs none of it: it loads the class that it knows by that name.",
+            remedy="Make sure that the model works in transformers with trust_remote_code off.",
         )
 
 
