@@ -120,7 +120,7 @@ def _tags(value: object) -> dict[str, str]:
             f"{rules.tags_at_most} are set by the import",
         )
     for key, text in value.items():
-        if not _is_tag_text(key, *rules.tag_key_characters) or key in SOURCE_TAGS:
+        if not _is_tag_text(key, *rules.tag_key_characters) or _is_reserved(key):
             raise InvalidInputError(f"tags has the key {key!r:.100}", _tag_rule(key))
         if not _is_tag_text(text, *rules.tag_value_characters):
             raise InvalidInputError(f"tag {key!r} has the value {text!r:.100}", _tag_rule(key))
@@ -135,10 +135,15 @@ def _is_tag_text(value: object, at_least: int, at_most: int) -> bool:
     )
 
 
+def _is_reserved(key: object) -> bool:
+    # AWS keeps the prefix to itself, in any case of letters.
+    return key in SOURCE_TAGS or str(key).lower().startswith("aws:")
+
+
 def _tag_rule(key: object) -> str:
     rules = bedrock_rules()
-    if key in SOURCE_TAGS:
-        return f"The import sets {' and '.join(SOURCE_TAGS)} itself"
+    if _is_reserved(key):
+        return f"The import sets {' and '.join(SOURCE_TAGS)} itself, and AWS keeps aws: to itself"
     return (
         f"Bedrock takes keys of {rules.tag_key_characters[0]} to {rules.tag_key_characters[1]} and "
         f"values of {rules.tag_value_characters[0]} to {rules.tag_value_characters[1]} characters: "

@@ -46,6 +46,7 @@ def test_a_part_is_not_let_go_before_those_that_precede_it() -> None:
 def test_a_thread_that_brings_a_later_part_does_not_wait_for_the_one_that_hashes() -> None:
     ordered = OrderedSha256()
     begun, go_on = threading.Event(), threading.Event()
+    hashed: list[int] = []
 
     def hold() -> None:
         begun.set()
@@ -54,10 +55,12 @@ def test_a_thread_that_brings_a_later_part_does_not_wait_for_the_one_that_hashes
     with ThreadPoolExecutor() as threads:
         first = threads.submit(ordered.add, 0, memoryview(b"first"), hold)
         begun.wait()
-        ordered.add(1, memoryview(b"second"), lambda: None)
+        ordered.add(1, memoryview(b"second"), lambda: hashed.append(1))
+        assert hashed == []
         go_on.set()
         first.result()
 
+    assert hashed == [1]
     assert ordered.hexdigest() == sha256_hex(b"firstsecond")
 
 

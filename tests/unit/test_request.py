@@ -194,7 +194,7 @@ def test_malformed_tags_are_refused(tags: object, found: str) -> None:
     assert "Bedrock takes keys of 1 to 128" in message or "Give an object of texts" in message
 
 
-@pytest.mark.parametrize("key", SOURCE_TAGS)
+@pytest.mark.parametrize("key", [*SOURCE_TAGS, "aws:team", "AWS:x"])
 def test_a_tag_that_the_import_sets_itself_is_refused(key: str) -> None:
     assert "The import sets huggingface-repository and huggingface-commit itself" in refusal(
         tags={key: "x"}
