@@ -304,18 +304,23 @@ def test_buffers_are_no_longer_than_the_longest_file(
     assert buffers[0].buffer_bytes == len(FILES[SHARD])
 
 
-def test_a_part_that_fails_while_the_others_wait_for_it_ends_them_all(
+def test_threads_that_wait_for_a_buffer_end_when_the_transfer_fails(
     transfer: Rig, buffers: list[CountedBuffers]
 ) -> None:
     transfer.hub.faults.add(Fault("stall", match=FROM_CDN, after_bytes=10))
 
-    with ThreadPoolExecutor() as threads:
-        failing = threads.submit(transfer.transfer, connections=3, spare_buffers=0)
-        assert transfer.hub.faults.wait_until_stalled()
+    def fail(_: Progress) -> None:
         assert buffers[0].used_up.wait(10)
-        transfer.hub.close()
-        with pytest.raises(HubUnavailableError, match="Connection refused, 8 times in a row"):
-            failing.result(timeout=20)
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        transfer.transfer(
+            on_progress=fail,
+            progress_seconds=0.01,
+            read_timeout_seconds=60,
+            connections=3,
+            spare_buffers=0,
+        )
 
     assert_nothing_is_left(transfer)
 
