@@ -152,7 +152,6 @@ class _SliceTransfer:
 
     def _stop(self, workers: set[Future[None]]) -> None:
         self._stopped.set()
-        self._parts.clear()
         self._buffers.close()
         self._hub.close()
         wait(workers, self._settings.stop_seconds)
