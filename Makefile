@@ -8,7 +8,7 @@ demo: $(UV)
 	$(RUN) python -m local run model-import/Tiny-Quiz-Llama-Instruct
 
 test: $(UV)
-	$(RUN) pytest
+	$(RUN) pytest -n 3 --dist worksteal
 
 lint: $(UV)
 	$(RUN) ruff check
