@@ -3,7 +3,7 @@ UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .tools/bin/uv)
 RUN := $(UV) run --frozen
 export SAM_CLI_TELEMETRY = 0
 
-.PHONY: demo test lint build local requirements picture
+.PHONY: demo test lint build local requirements picture findings
 demo: $(UV)
 	$(RUN) python -m local run model-import/Tiny-Quiz-Llama-Instruct
 
@@ -28,6 +28,9 @@ requirements: $(UV)
 
 picture: $(UV)
 	$(RUN) python docs/draw_state_machine.py
+
+findings: $(UV)
+	$(RUN) python docs/list_findings.py
 
 uv: ;
 

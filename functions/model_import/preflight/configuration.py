@@ -21,12 +21,11 @@ def check_configuration(config: dict[str, Any], region: str) -> Iterator[Finding
     """Yield what is wrong with the configuration; `region` is where the import would run."""
     rules = bedrock_rules()
     if region not in rules.regions:
-        yield Finding.error(
+        yield Finding.of(
             "REGION_UNSUPPORTED",
             region,
             found="Custom Model Import does not exist in this Region",
             accepted=f"Regions: {', '.join(rules.regions)}.",
-            remedy="Deploy the stack in one of them.",
         )
     architecture = rules.architecture(str(config.get("model_type")))
     if architecture is None:
@@ -62,13 +61,12 @@ def context_length(config: dict[str, Any]) -> int | None:
 
 def _unsupported(config: dict[str, Any]) -> Finding:
     rules = bedrock_rules()
-    return Finding.error(
+    return Finding.of(
         "ARCH_UNSUPPORTED",
         f"{CONFIG}: model_type",
         found=f"The model is {config.get('model_type')!r} ({architecture_class(config)})",
         accepted="Bedrock imports model_type "
         f"{', '.join(row.model_type for row in rules.architectures)}.",
-        remedy="Choose a model of one of these families; other families cannot be imported.",
     )
 
 
@@ -77,21 +75,18 @@ def _check_class(
 ) -> Iterator[Finding]:
     found = architecture_class(config)
     if found not in architecture.classes:
-        yield Finding.error(
+        yield Finding.of(
             "ARCH_CLASS_UNSUPPORTED",
             f"{CONFIG}: architectures",
             found=f"The class of this {architecture.model_type} model is {found}",
             accepted=f"Bedrock imports {' or '.join(architecture.classes)}.",
-            remedy="A classifier, a reward model or an embedding model of the family has another "
-            "head and cannot be imported: choose the generating model.",
         )
     if region in bedrock_rules().regions and region not in architecture.regions:
-        yield Finding.error(
+        yield Finding.of(
             "ARCH_REGION",
             f"{CONFIG}: model_type",
             found=f"{architecture.name} is not imported in {region}",
             accepted=f"Regions for it: {', '.join(architecture.regions)}.",
-            remedy="Deploy the stack in one of them.",
         )
 
 
@@ -101,21 +96,18 @@ def _check_context_length(config: dict[str, Any], architecture: Architecture) ->
     at_most = bedrock_rules().context_tokens_at_most
     found = context_length(config)
     if found is None:
-        yield Finding.error(
+        yield Finding.of(
             "CONTEXT_UNKNOWN",
             f"{CONFIG}: max_position_embeddings",
             found="The configuration states no context length",
             accepted=f"A whole number of tokens, {at_most} at most.",
-            remedy="Ask the publisher to complete config.json.",
         )
     elif found > at_most:
-        yield Finding.error(
+        yield Finding.of(
             "CONTEXT_TOO_LONG",
             f"{CONFIG}: max_position_embeddings",
             found=f"The model takes {found} tokens of context",
             accepted=f"Bedrock accepts {at_most} at most.",
-            remedy="Publish a copy whose config.json states a shorter context, if the model works "
-            "with one, and import that.",
         )
 
 
@@ -129,13 +121,11 @@ def _check_rope(config: dict[str, Any]) -> Iterator[Finding]:
         return
     differing = {name: scaling.get(name) for name in served if scaling.get(name) != served[name]}
     if differing:
-        yield Finding.warning(
+        yield Finding.of(
             "ROPE_OVERRIDDEN",
             f"{CONFIG}: rope_scaling",
             found=f"The model was trained with {_pairs(differing)}",
             accepted=f"Bedrock serves every llama3 scaling with {_pairs(served)}.",
-            remedy="Short prompts are answered as they should be; test long ones before relying on "
-            "them.",
         )
 
 
@@ -145,12 +135,11 @@ def _pairs(values: dict[str, Any]) -> str:
 
 def _check_custom_code(config: dict[str, Any]) -> Iterator[Finding]:
     if config.get("auto_map"):
-        yield Finding.warning(
+        yield Finding.of(
             "CUSTOM_CODE",
             f"{CONFIG}: auto_map",
             found="The repository brings code of its own for the model",
             accepted="Bedrock runs none of it: it loads the class that it knows by that name.",
-            remedy="Make sure that the model works in transformers with trust_remote_code off.",
         )
 
 
@@ -162,12 +151,11 @@ def _check_quantisation(config: dict[str, Any]) -> Iterator[Finding]:
             method = (
                 quantisation.get("quant_method") if isinstance(quantisation, dict) else quantisation
             )
-            yield Finding.error(
+            yield Finding.of(
                 "QUANTISED",
                 f"{CONFIG}: quantization_config",
                 found=f"The weights are quantised ({method})",
                 accepted="Bedrock imports weights in FP32, FP16 or BF16.",
-                remedy="Give the repository of the original weights, or publish dequantised ones.",
             )
 
 
@@ -175,10 +163,9 @@ def _check_dtype(config: dict[str, Any]) -> Iterator[Finding]:
     for field in ("torch_dtype", "dtype"):
         value = config.get(field)
         if isinstance(value, str) and value.removeprefix("torch.") not in _DTYPES:
-            yield Finding.error(
+            yield Finding.of(
                 "DTYPE_UNSUPPORTED",
                 f"{CONFIG}: {field}",
                 found=f"The configuration says {value}",
                 accepted=f"Bedrock imports {', '.join(_DTYPES)}.",
-                remedy="Convert the weights to bfloat16 and save the model again.",
             )

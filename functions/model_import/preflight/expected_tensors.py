@@ -51,10 +51,6 @@ _FAMILIES: Final[dict[str, Callable[[dict[str, Any]], ExpectedTensors]]] = {
 }
 _EXAMPLES: Final = 3
 _LAYER: Final = re.compile(r"^.+?\.(?:layers|h|blocks?)\.\d+(?=\.)")
-_OTHER_MODEL: Final = (
-    "config.json and the weights are of different models or saves: choose another revision, or "
-    "ask the publisher to upload them together."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +59,7 @@ class _Intruder:
 
     pattern: re.Pattern[str]
     what: str
-    remedy: str
+    remedy: str | None = None
 
 
 _INTRUDERS: Final = (
@@ -79,7 +75,7 @@ _INTRUDERS: Final = (
             r"|\.weight\.[^.]*(absmax|quant_map|quant_state\S*)|_(blocks|scales))$"
         ),
         "of quantised weights",
-        "Give the repository of the unquantised weights, or convert these to BF16.",
+        "Give the repository of the unquantised weights, or publish them converted to BF16.",
     ),
     _Intruder(
         re.compile(r"(^|\.)(qkv_proj|query_key_value|Wqkv|W_pack|gate_up_proj|gate_proj_up)(\.|$)"),
@@ -97,7 +93,7 @@ _INTRUDERS: Final = (
         "A classifier or a reward model cannot be imported: choose the generating model.",
     ),
 )
-_STRANGER: Final = _Intruder(re.compile(""), "that the model has no place for", _OTHER_MODEL)
+_STRANGER: Final = _Intruder(re.compile(""), "that the model has no place for")
 
 
 def expected_tensors(config: dict[str, Any]) -> ExpectedTensors | None:
@@ -136,12 +132,11 @@ def _expected(config: dict[str, Any]) -> ExpectedTensors | None:
 
 
 def _impossible_size(error: ConfigSizeError) -> Finding:
-    return Finding.error(
+    return Finding.of(
         "CONFIG_SIZE_INVALID",
         f"{CONFIG}: {error.name}",
         found=str(error),
         accepted=f"It is {error.accepted}.",
-        remedy="Ask the publisher to upload the config.json that was saved with the weights.",
     )
 
 
@@ -163,12 +158,11 @@ def _missing(expected: ExpectedTensors, found: Iterable[str]) -> Iterator[Findin
 
 
 def _missing_finding(names: list[str], noun: str, how: str) -> Finding:
-    return Finding.error(
+    return Finding.of(
         "TENSOR_MISSING",
         names[0],
         found=f"{_counted(names, noun)} {how}: {_some(names)}",
         accepted="Every tensor of the model that config.json describes.",
-        remedy=_OTHER_MODEL,
     )
 
 
@@ -180,7 +174,7 @@ def _unexpected(expected: ExpectedTensors, paths: dict[str, str]) -> Iterator[Fi
             kinds.setdefault(kind.what, (kind, []))[1].append(name)
     for kind, names in kinds.values():
         shown = names if kind is not _STRANGER else _by_layer(names, expected)
-        yield Finding.error(
+        yield Finding.of(
             "TENSOR_UNEXPECTED",
             paths[names[0]],
             found=f"{_counted(names, 'tensor')} {kind.what}: {_some(shown)}",
@@ -208,12 +202,11 @@ def _misshapen(
             groups.setdefault((expected.formulas[name], shape), []).append(name)
     for (formula, shape), names in groups.items():
         accepted = expected.shape(names[0]) or ()
-        yield Finding.error(
+        yield Finding.of(
             "TENSOR_SHAPE",
             found[names[0]][1],
             found=f"{_counted(names, 'tensor')} of shape {list(shape)}: {_some(names)}",
             accepted=f"By config.json {list(accepted)}: {_differences(formula, shape, accepted)}.",
-            remedy=_OTHER_MODEL,
         )
 
 

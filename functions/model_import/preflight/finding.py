@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal, Self
+from typing import TYPE_CHECKING, Final, Self
 
-type Severity = Literal["error", "normalised", "warning"]
+from model_import.preflight.catalogue import CATALOGUE
+
+if TYPE_CHECKING:
+    from model_import.preflight.catalogue import Severity
 
 _LEGIBLE_CHARACTERS: Final = 500
 
@@ -31,14 +34,23 @@ class Finding:
     remedy: str
 
     @classmethod
-    def error(cls, code: str, where: str, *, found: str, accepted: str, remedy: str) -> Self:
-        """Return a finding that refuses the repository."""
-        return cls(code, "error", legible(where), legible(found), accepted, remedy)
+    def of(
+        cls, code: str, where: str, *, found: str, accepted: str, remedy: str | None = None
+    ) -> Self:
+        """Return the finding of a code; `remedy` where one narrower than the catalogue's is known.
 
-    @classmethod
-    def warning(cls, code: str, where: str, *, found: str, accepted: str, remedy: str) -> Self:
-        """Return a finding that a person should know of and that refuses nothing."""
-        return cls(code, "warning", legible(where), legible(found), accepted, remedy)
+        Raises:
+            KeyError: The catalogue has no such code.
+        """
+        entry = CATALOGUE[code]
+        return cls(
+            code,
+            entry.severity,
+            legible(where),
+            legible(found),
+            accepted,
+            entry.remedy if remedy is None else remedy,
+        )
 
     def __str__(self) -> str:
         """Return it as one line for a person."""

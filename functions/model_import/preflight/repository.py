@@ -67,13 +67,11 @@ def select_files(
 def _missing_metadata(snapshot: Snapshot) -> Iterator[Finding]:
     for path in bedrock_rules().required_files:
         if snapshot.file(path) is None:
-            yield Finding.error(
+            yield Finding.of(
                 "FILE_MISSING",
                 path,
                 found="The repository has no such file at its root",
                 accepted=f"Bedrock requires {', '.join(bedrock_rules().required_files)}.",
-                remedy="Save the model and its tokenizer with transformers' save_pretrained, which "
-                "writes it (a fast tokenizer writes tokenizer.json).",
             )
 
 
@@ -86,12 +84,11 @@ def _read_index(read_json: Callable[[str], object]) -> tuple[dict[str, str], lis
             return weight_map, []
         case _:
             return {}, [
-                Finding.error(
+                Finding.of(
                     "INDEX_INVALID",
                     INDEX,
                     found="It is no JSON object with a weight_map of tensor names to file names",
                     accepted="The index that save_pretrained writes.",
-                    remedy="Save the model again with save_pretrained.",
                 )
             ]
 
@@ -108,21 +105,19 @@ def _shards_of_index(
             continue
         tensors = sum(1 for shard in index.values() if shard == path)
         findings.append(
-            Finding.error(
+            Finding.of(
                 "SHARD_MISSING",
                 path,
                 found=f"The index puts {tensors} tensors into it, and there is no such file",
                 accepted="Every shard that the index names lies beside it.",
-                remedy="Choose a revision that is complete, or ask the publisher to upload it.",
             )
         )
     findings += [
-        Finding.error(
+        Finding.of(
             "SHARD_NOT_IN_INDEX",
             file.path,
             found="It is named as a shard, and the index puts no tensor into it",
             accepted="Exactly the shards that the index names.",
-            remedy="Ask the publisher which is stale, the index or the shard, and to remove it.",
         )
         for file in snapshot.files
         if _SHARD.fullmatch(file.path) and file.path not in named and named
@@ -133,31 +128,25 @@ def _shards_of_index(
 def _without_weights(snapshot: Snapshot) -> Finding:
     paths = [file.path for file in snapshot.files]
     if any(_SHARD.fullmatch(path) for path in paths):
-        return Finding.error(
+        return Finding.of(
             "INDEX_MISSING",
             INDEX,
             found="The repository has shards of weights and no index that says what is in them",
             accepted=f"{INDEX} beside the shards, or one {SINGLE}.",
-            remedy="Save the model again with save_pretrained, which writes the index.",
         )
-    code, found, remedy = next(
+    code, found = next(
         (
-            (code, found, remedy)
-            for code, pattern, found, remedy in _OTHER_WEIGHTS
+            (code, found)
+            for code, pattern, found in _OTHER_WEIGHTS
             if any(pattern.search(path) for path in paths)
         ),
-        (
-            "WEIGHTS_MISSING",
-            "The repository has no weights",
-            "Check the repository id: this may be a dataset, a tokenizer or an empty repository.",
-        ),
+        ("WEIGHTS_MISSING", "The repository has no weights"),
     )
-    return Finding.error(
+    return Finding.of(
         code,
         SINGLE,
         found=found,
         accepted=f"Bedrock reads safetensors: {SINGLE}, or shards with {INDEX}, at the root.",
-        remedy=remedy,
     )
 
 
@@ -166,19 +155,16 @@ _OTHER_WEIGHTS: Final = (
         "WEIGHTS_ADAPTER_ONLY",
         re.compile(r"^adapter_model\."),
         "The repository holds a LoRA adapter and not the model that it adapts",
-        "Merge it into its base model with peft's merge_and_unload, and publish the merged model.",
     ),
     (
         "WEIGHTS_GGUF_ONLY",
         re.compile(r"\.gguf$"),
         "The repository's weights are GGUF files",
-        "Give the repository of the original weights; GGUF names it as its base model.",
     ),
     (
         "WEIGHTS_DIFFUSERS",
         re.compile(r"^model_index\.json$"),
         "The repository is a diffusers pipeline",
-        "Custom Model Import takes language models only.",
     ),
     (
         "WEIGHTS_NOT_SAFETENSORS",
@@ -186,15 +172,10 @@ _OTHER_WEIGHTS: Final = (
             r"^(pytorch_model.*\.(bin|pt)|(?!training_args).*\.(bin|pth|pt|h5|msgpack|ckpt))$"
         ),
         "The repository's weights are pickled PyTorch, TensorFlow or Flax files",
-        (
-            "Convert them with https://huggingface.co/spaces/safetensors/convert, which opens a "
-            "pull request: its revision (refs/pr/N) can be given here."
-        ),
     ),
     (
         "WEIGHTS_ELSEWHERE",
         re.compile(r"\.safetensors$"),
         "The repository has safetensors files, and none under the name that transformers loads",
-        "Save the model with save_pretrained, which names the files so.",
     ),
 )

@@ -45,12 +45,11 @@ def check_tokenizer(
 
 
 def _not_an_object(path: str) -> Finding:
-    return Finding.error(
+    return Finding.of(
         "TOKENIZER_INVALID",
         path,
         found="It is not a JSON object",
         accepted="The file that save_pretrained writes.",
-        remedy="Save the tokenizer again with save_pretrained.",
     )
 
 
@@ -58,13 +57,11 @@ def _check_class(config: dict[str, Any]) -> Iterator[Finding]:
     accepted = bedrock_rules().tokenizer_classes
     found = config.get("tokenizer_class")
     if found is not None and found not in accepted:
-        yield Finding.error(
+        yield Finding.of(
             "TOKENIZER_CLASS_UNSUPPORTED",
             f"{CONFIG}: tokenizer_class",
             found=f"The tokenizer is a {found}",
             accepted=f"Bedrock knows {', '.join(accepted)}.",
-            remedy="Where tokenizer.json holds the whole tokenizer, publish a copy whose "
-            "tokenizer_class is PreTrainedTokenizerFast, which reads it as it is.",
         )
 
 
@@ -80,13 +77,11 @@ def _check_vocabulary(vocabulary: dict[str, Any], headers: dict[str, Header]) ->
     )
     highest = max(_token_ids(vocabulary), default=None)
     if rows is not None and highest is not None and highest >= rows:
-        yield Finding.error(
+        yield Finding.of(
             "VOCABULARY_TOO_LARGE",
             VOCABULARY,
             found=f"A token has the id {highest}, and the model's embedding has {rows} rows",
             accepted="A row of the embedding for each token.",
-            remedy="Tokenizer and weights are of different models, or the embedding was not "
-            "resized for added tokens: ask the publisher to save them together.",
         )
 
 
@@ -104,10 +99,9 @@ def _token_ids(vocabulary: dict[str, Any]) -> Iterator[int]:
 
 
 def _without_template() -> Finding:
-    return Finding.warning(
+    return Finding.of(
         "CHAT_TEMPLATE_MISSING",
         CONFIG,
         found="The repository has no chat template",
         accepted="Bedrock applies none of its own, and refuses chat messages and Converse.",
-        remedy="Send prompts with the model's special tokens, or publish one with a template.",
     )

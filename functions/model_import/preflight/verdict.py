@@ -162,13 +162,11 @@ def _hides_tensors(finding: Finding) -> bool:
 def _of_change(change: Change, *, normalising: bool) -> Finding:
     where = change.file if change.field is None else f"{change.file}: {change.field}"
     after = json.dumps(change.after, ensure_ascii=False)
-    return Finding(
-        code="NORMALISED" if normalising else "NEEDS_NORMALISING",
-        severity="normalised" if normalising else "error",
-        where=legible(where),
-        found=legible(f"It is {json.dumps(change.before, ensure_ascii=False)}. {change.why}"),
+    return Finding.of(
+        "NORMALISED" if normalising else "NEEDS_NORMALISING",
+        where,
+        found=f"It is {json.dumps(change.before, ensure_ascii=False)}. {change.why}",
         accepted=f"{'In the copy it is' if normalising else 'It should be'} {after}.",
-        remedy="Nothing is to be done." if normalising else 'Leave "normalise" on, or change it.',
     )
 
 
@@ -185,12 +183,11 @@ def _read_config(
     if isinstance(config, dict):
         return config
     findings.append(
-        Finding.error(
+        Finding.of(
             "CONFIG_INVALID",
             CONFIG,
             found="It is not a JSON object",
             accepted="The config.json that save_pretrained writes.",
-            remedy="Save the model again with save_pretrained.",
         )
     )
     return None

@@ -80,12 +80,11 @@ def _check_size(files: ModelFiles, *, multimodal: bool) -> Iterator[Finding]:
     below = bedrock_rules().weights_bytes_below(multimodal=multimodal)
     if files.weights_bytes >= below:
         kind = "multimodal" if multimodal else "text"
-        yield Finding.error(
+        yield Finding.of(
             "WEIGHTS_TOO_LARGE",
             "*.safetensors",
             found=f"The weights are {files.weights_bytes / 1e9:.1f} GB",
             accepted=f"Bedrock takes less than {below / 1e9:.0f} GB for {kind} models.",
-            remedy="Choose a smaller model of the family.",
         )
 
 
@@ -96,12 +95,11 @@ def _read_header(file: RepositoryFile, readers: RangeReaders) -> Header | Findin
         length = header_length(first_bytes, file.size_bytes)
         return parse_header(reader.read(LENGTH_BYTES, length))
     except SafetensorsHeaderError as error:
-        return Finding.error(
+        return Finding.of(
             "HEADER_INVALID",
             file.path,
             found=f"This is not a safetensors file: {error}",
             accepted="https://huggingface.co/docs/safetensors",
-            remedy="Ask the publisher to upload the file again.",
         )
 
 
@@ -109,13 +107,11 @@ def _check_length(file: RepositoryFile, header: Header) -> Iterator[Finding]:
     difference = file.size_bytes - header.file_bytes
     if difference:
         how = "shorter" if difference < 0 else "longer"
-        yield Finding.error(
+        yield Finding.of(
             "SHARD_TRUNCATED" if difference < 0 else "SHARD_OVERLONG",
             file.path,
             found=f"The file is {abs(difference)} bytes {how} than its header says",
             accepted=f"Exactly {header.file_bytes} bytes.",
-            remedy="The upload was cut or mixed up: ask the publisher to upload the file again, or "
-            "choose another revision.",
         )
 
 
@@ -126,12 +122,11 @@ def _check_dtypes(path: str, header: Header) -> Iterator[Finding]:
         if tensor.dtype not in accepted:
             wrong.setdefault(tensor.dtype, []).append(tensor.name)
     for dtype, names in wrong.items():
-        yield Finding.error(
+        yield Finding.of(
             "TENSOR_DTYPE_UNSUPPORTED",
             path,
             found=f"{len(names)} tensors are {dtype}: {_some(names)}",
             accepted=f"Bedrock imports {', '.join(accepted)}.",
-            remedy="Give the repository of the unquantised weights, or convert these to BF16.",
         )
 
 
@@ -150,13 +145,11 @@ def _check_index(index: dict[str, str], headers: dict[str, Header]) -> Iterator[
 
 
 def _disagreement(code: str, pairs: list[tuple[str, str]], what: str) -> Finding:
-    return Finding.error(
+    return Finding.of(
         code,
         INDEX,
         found=f"{len(pairs)} tensors that {what}: {_some([f'{n} ({p})' for n, p in pairs])}",
         accepted="Index and shards name the same tensors in the same files.",
-        remedy="Index and shards are of different saves: choose another revision, or ask the "
-        "publisher to upload them together.",
     )
 
 

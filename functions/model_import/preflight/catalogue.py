@@ -1,0 +1,339 @@
+"""Every code that a finding may have, with its cause and its remedy: the only list of them.
+
+docs/findings.md is written from here by `make findings`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Literal
+
+type Severity = Literal["error", "normalised", "warning"]
+
+
+class Subject(StrEnum):
+    """What a finding is about, in the order in which a person reads of it."""
+
+    REGION = "Region"
+    REPOSITORY = "Repository"
+    ARCHITECTURE = "Architecture"
+    CONFIGURATION = "Configuration"
+    PRECISION = "Precision"
+    WEIGHTS = "Weights"
+    TENSORS = "Tensors"
+    TOKENIZER = "Tokenizer"
+    COPY = "Staged copy"
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueEntry:
+    """A code: what it means, and what to do wherever a finding does not know better."""
+
+    code: str
+    subject: Subject
+    severity: Severity
+    cause: str
+    remedy: str
+
+
+_OTHER_SAVE: Final = (
+    "Index and shards are of different saves: choose another revision, or ask the publisher to "
+    "upload them together."
+)
+_OTHER_MODEL: Final = (
+    "config.json and the weights are of different models or saves: choose another revision, or "
+    "ask the publisher to upload them together."
+)
+_UPLOAD_AGAIN: Final = (
+    "The upload was cut or mixed up: ask the publisher to upload the file again, or choose another "
+    "revision."
+)
+_UNQUANTISED: Final = (
+    "Give the repository of the unquantised weights, or publish them converted to BF16."
+)
+_SUPPORTED_REGION: Final = "Deploy the stack in one of the Regions named."
+
+_ENTRIES: Final = (
+    CatalogueEntry(
+        "REGION_UNSUPPORTED",
+        Subject.REGION,
+        "error",
+        "Custom Model Import does not exist in the Region.",
+        _SUPPORTED_REGION,
+    ),
+    CatalogueEntry(
+        "ARCH_REGION",
+        Subject.REGION,
+        "error",
+        "Bedrock imports the family, but not in this Region.",
+        _SUPPORTED_REGION,
+    ),
+    CatalogueEntry(
+        "FILE_MISSING",
+        Subject.REPOSITORY,
+        "error",
+        "A file that Bedrock requires is not at the root of the repository.",
+        "Save the model and its tokenizer with transformers' save_pretrained, which writes it (a "
+        "fast tokenizer writes tokenizer.json).",
+    ),
+    CatalogueEntry(
+        "WEIGHTS_MISSING",
+        Subject.REPOSITORY,
+        "error",
+        "The repository has no weights of any kind.",
+        "Check the repository id: this may be a dataset, a tokenizer or an empty repository.",
+    ),
+    CatalogueEntry(
+        "WEIGHTS_ADAPTER_ONLY",
+        Subject.REPOSITORY,
+        "error",
+        "The repository holds a LoRA adapter and not the model that it adapts.",
+        "Merge it into its base model with peft's merge_and_unload, and publish the merged model.",
+    ),
+    CatalogueEntry(
+        "WEIGHTS_DIFFUSERS",
+        Subject.REPOSITORY,
+        "error",
+        "The repository is a pipeline of diffusers, which makes images.",
+        "Custom Model Import takes language models only.",
+    ),
+    CatalogueEntry(
+        "WEIGHTS_ELSEWHERE",
+        Subject.REPOSITORY,
+        "error",
+        "There are safetensors files, and none under the name that transformers loads.",
+        "Save the model with save_pretrained, which names the files so.",
+    ),
+    CatalogueEntry(
+        "WEIGHTS_GGUF_ONLY",
+        Subject.REPOSITORY,
+        "error",
+        "The weights are GGUF files, the format of llama.cpp.",
+        "Give the repository of the original weights; GGUF names it as its base model.",
+    ),
+    CatalogueEntry(
+        "WEIGHTS_NOT_SAFETENSORS",
+        Subject.REPOSITORY,
+        "error",
+        "The weights are pickled PyTorch, TensorFlow or Flax files, which Bedrock does not read.",
+        "Convert them with https://huggingface.co/spaces/safetensors/convert, which opens a pull "
+        "request: its revision (refs/pr/N) can be given here.",
+    ),
+    CatalogueEntry(
+        "WEIGHTS_TOO_LARGE",
+        Subject.REPOSITORY,
+        "error",
+        "The weights have more bytes than Bedrock takes.",
+        "Choose a smaller model of the family.",
+    ),
+    CatalogueEntry(
+        "CUSTOM_CODE",
+        Subject.REPOSITORY,
+        "warning",
+        "The repository brings code of its own, of which Bedrock runs none.",
+        "Make sure that the model works in transformers with trust_remote_code off.",
+    ),
+    CatalogueEntry(
+        "ARCH_UNSUPPORTED",
+        Subject.ARCHITECTURE,
+        "error",
+        "The model is of a family that Bedrock does not import.",
+        "Choose a model of one of the families named; others cannot be imported.",
+    ),
+    CatalogueEntry(
+        "ARCH_CLASS_UNSUPPORTED",
+        Subject.ARCHITECTURE,
+        "error",
+        "The family can be imported, and this class of it cannot.",
+        "A classifier, a reward model or an embedding model of the family has another head and "
+        "cannot be imported: choose the generating model.",
+    ),
+    CatalogueEntry(
+        "CONFIG_INVALID",
+        Subject.CONFIGURATION,
+        "error",
+        "config.json is not a JSON object.",
+        "Save the model again with save_pretrained.",
+    ),
+    CatalogueEntry(
+        "CONFIG_SIZE_INVALID",
+        Subject.CONFIGURATION,
+        "error",
+        "A size in config.json is none that a model can have.",
+        "Ask the publisher to upload the config.json that was saved with the weights.",
+    ),
+    CatalogueEntry(
+        "CONTEXT_UNKNOWN",
+        Subject.CONFIGURATION,
+        "error",
+        "config.json states no context length, which Bedrock checks.",
+        "Ask the publisher to complete config.json.",
+    ),
+    CatalogueEntry(
+        "CONTEXT_TOO_LONG",
+        Subject.CONFIGURATION,
+        "error",
+        "The model takes more tokens of context than Bedrock accepts.",
+        "Publish a copy whose config.json states a shorter context, if the model works with one, "
+        "and import that.",
+    ),
+    CatalogueEntry(
+        "ROPE_OVERRIDDEN",
+        Subject.CONFIGURATION,
+        "warning",
+        "Bedrock serves the model with another scaling of positions than it was trained with.",
+        "Short prompts are answered as they should be; test long ones before relying on them.",
+    ),
+    CatalogueEntry(
+        "QUANTISED",
+        Subject.PRECISION,
+        "error",
+        "config.json says that the weights are quantised.",
+        _UNQUANTISED,
+    ),
+    CatalogueEntry(
+        "DTYPE_UNSUPPORTED",
+        Subject.PRECISION,
+        "error",
+        "config.json names a data type that Bedrock does not import.",
+        "Convert the weights to bfloat16 and save the model again.",
+    ),
+    CatalogueEntry(
+        "TENSOR_DTYPE_UNSUPPORTED",
+        Subject.PRECISION,
+        "error",
+        "Tensors in the weights are of a data type that Bedrock does not import.",
+        _UNQUANTISED,
+    ),
+    CatalogueEntry(
+        "INDEX_MISSING",
+        Subject.WEIGHTS,
+        "error",
+        "There are shards of weights, and no index that says what is in them.",
+        "Save the model again with save_pretrained, which writes the index.",
+    ),
+    CatalogueEntry(
+        "INDEX_INVALID",
+        Subject.WEIGHTS,
+        "error",
+        "The index is no JSON object with a weight_map of tensor names to file names.",
+        "Save the model again with save_pretrained.",
+    ),
+    CatalogueEntry(
+        "INDEX_TENSOR_MISSING",
+        Subject.WEIGHTS,
+        "error",
+        "The index puts tensors into shards that do not have them.",
+        _OTHER_SAVE,
+    ),
+    CatalogueEntry(
+        "INDEX_TENSOR_UNNAMED",
+        Subject.WEIGHTS,
+        "error",
+        "Shards have tensors that the index does not put there.",
+        _OTHER_SAVE,
+    ),
+    CatalogueEntry(
+        "SHARD_MISSING",
+        Subject.WEIGHTS,
+        "error",
+        "The index names a shard that the repository does not have.",
+        "Choose a revision that is complete, or ask the publisher to upload it.",
+    ),
+    CatalogueEntry(
+        "SHARD_NOT_IN_INDEX",
+        Subject.WEIGHTS,
+        "error",
+        "A file is named as a shard, and the index puts no tensor into it.",
+        "Ask the publisher which is stale, the index or the shard, and to remove it.",
+    ),
+    CatalogueEntry(
+        "SHARD_TRUNCATED",
+        Subject.WEIGHTS,
+        "error",
+        "A file of weights ends before its header says.",
+        _UPLOAD_AGAIN,
+    ),
+    CatalogueEntry(
+        "SHARD_OVERLONG",
+        Subject.WEIGHTS,
+        "error",
+        "A file of weights goes on after its header says that it ends.",
+        _UPLOAD_AGAIN,
+    ),
+    CatalogueEntry(
+        "HEADER_INVALID",
+        Subject.WEIGHTS,
+        "error",
+        "A file of weights does not begin with a header as safetensors defines it.",
+        "Ask the publisher to upload the file again.",
+    ),
+    CatalogueEntry(
+        "TENSOR_MISSING",
+        Subject.TENSORS,
+        "error",
+        "Tensors of the model that config.json describes are in no file.",
+        _OTHER_MODEL,
+    ),
+    CatalogueEntry(
+        "TENSOR_UNEXPECTED",
+        Subject.TENSORS,
+        "error",
+        "The weights have tensors that the model has no place for: an adapter left in, merged "
+        "projections, quantised weights, another head, more layers.",
+        _OTHER_MODEL,
+    ),
+    CatalogueEntry(
+        "TENSOR_SHAPE",
+        Subject.TENSORS,
+        "error",
+        "Tensors have another shape than config.json gives them.",
+        _OTHER_MODEL,
+    ),
+    CatalogueEntry(
+        "TOKENIZER_INVALID",
+        Subject.TOKENIZER,
+        "error",
+        "A file of the tokenizer is not a JSON object.",
+        "Save the tokenizer again with save_pretrained.",
+    ),
+    CatalogueEntry(
+        "TOKENIZER_CLASS_UNSUPPORTED",
+        Subject.TOKENIZER,
+        "error",
+        "The tokenizer is of a class that Bedrock does not know.",
+        "Where tokenizer.json holds the whole tokenizer, publish a copy whose tokenizer_class is "
+        "PreTrainedTokenizerFast, which reads it as it is.",
+    ),
+    CatalogueEntry(
+        "VOCABULARY_TOO_LARGE",
+        Subject.TOKENIZER,
+        "error",
+        "The tokenizer has tokens for which the embedding has no row.",
+        "Tokenizer and weights are of different models, or the embedding was not resized for added "
+        "tokens: ask the publisher to save them together.",
+    ),
+    CatalogueEntry(
+        "CHAT_TEMPLATE_MISSING",
+        Subject.TOKENIZER,
+        "warning",
+        "There is no chat template, so that the model takes prompts and no chat messages.",
+        "Send prompts with the model's special tokens, or publish one with a template.",
+    ),
+    CatalogueEntry(
+        "NORMALISED",
+        Subject.COPY,
+        "normalised",
+        "Bedrock would read a value wrongly, and the staged copy has it put right.",
+        "Nothing is to be done.",
+    ),
+    CatalogueEntry(
+        "NEEDS_NORMALISING",
+        Subject.COPY,
+        "error",
+        'Bedrock would read a value wrongly, and the input has `"normalise": false`.',
+        'Leave "normalise" on, or change it.',
+    ),
+)
+CATALOGUE: Final = {entry.code: entry for entry in _ENTRIES}
