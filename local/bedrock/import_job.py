@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 from tokenizers import Tokenizer
 
-from local.bedrock.chat_template import TEMPLATE_FILE, TEMPLATE_JSON_FILE
 from local.bedrock.llama import LlamaConfig, NotComputedError, tensor_shapes
 from local.bedrock.safetensors_reader import (
     LENGTH_BYTES,
@@ -24,6 +23,7 @@ from local.bedrock.safetensors_reader import (
     read_header,
 )
 from model_import.bedrock_rules import Architecture, bedrock_rules
+from model_import.chat_template import TEMPLATE_JINJA, TEMPLATE_JSON
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,8 +34,8 @@ INDEX_FILE = "model.safetensors.index.json"
 _OPTIONAL_FILES = (
     "generation_config.json",
     "special_tokens_map.json",
-    TEMPLATE_FILE,
-    TEMPLATE_JSON_FILE,
+    TEMPLATE_JINJA,
+    TEMPLATE_JSON,
     INDEX_FILE,
 )
 # "You can use these with any model": user guide, 2026-10-05.

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from local.bedrock.body_formats import BodyFormat, GenerationRequest, Invocation, read_body
-from local.bedrock.chat_template import ChatTemplateError
 from local.bedrock.control_plane import ImportedModel
 from local.bedrock.converse import converse_answer, converse_events, read_conversation
 from local.bedrock.errors import BedrockError, malformed_body_error, validation_error
@@ -24,6 +23,7 @@ from local.bedrock.llama import NotComputedError
 from local.bedrock.reply import Reply, json_reply
 from local.bedrock.service_model import json_text
 from local.bedrock.text_model import Piece, TextModel
+from model_import.chat_template import ChatTemplateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

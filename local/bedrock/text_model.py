@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tokenizers import Tokenizer
 
-from local.bedrock.chat_template import find_chat_template, render_chat, special_tokens
 from local.bedrock.llama import LlamaConfig, LlamaDecoder, NotComputedError, tensor_shapes
 from local.bedrock.safetensors_reader import to_float32
+from model_import.chat_rendering import render_chat
+from model_import.chat_template import find_chat_template, special_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -131,7 +132,7 @@ def _weights(checkpoint: Checkpoint, config: LlamaConfig) -> dict[str, Any]:
 
 def _special_tokens(checkpoint: Checkpoint) -> dict[str, str]:
     older = json.loads(checkpoint.files.get("special_tokens_map.json", b"{}"))
-    return special_tokens(older) | special_tokens(checkpoint.tokenizer_config)
+    return special_tokens(checkpoint.tokenizer_config, older)
 
 
 def _end_ids(checkpoint: Checkpoint, tokenizer: Tokenizer) -> frozenset[int]:
