@@ -24,7 +24,28 @@ LLAMA_CONFIG = {
     "model_type": "llama",
     "architectures": ["LlamaForCausalLM"],
     "max_position_embeddings": 8192,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
     "torch_dtype": "bfloat16",
+}
+TOKENIZER = {
+    "model": {"type": "BPE", "vocab": {"<unk>": 0, "<s>": 1, "</s>": 2, "a": 3}, "merges": []},
+    "added_tokens": [
+        {"id": 0, "content": "<unk>", "special": True},
+        {"id": 1, "content": "<s>", "special": True},
+        {"id": 2, "content": "</s>", "special": True},
+    ],
+}
+CHAT_TEMPLATE = (
+    "{{ bos_token }}{% for message in messages %}[{{ message.role }}] {{ message.content }}"
+    "{{ eos_token }}{% endfor %}"
+)
+TOKENIZER_CONFIG = {
+    "tokenizer_class": "LlamaTokenizerFast",
+    "bos_token": "<s>",
+    "eos_token": "</s>",
+    "unk_token": "<unk>",
+    "chat_template": CHAT_TEMPLATE,
 }
 FIRST_TENSORS = {"model.embed_tokens.weight": ("BF16", (8, 4)), "model.norm.weight": ("BF16", (4,))}
 SECOND_TENSORS = {"lm_head.weight": ("BF16", (8, 4))}
@@ -47,8 +68,8 @@ def llama_files(**config: object) -> Files:
     """Return a repository that is importable; fields of its config.json may be given."""
     return {
         "config.json": to_json(LLAMA_CONFIG | config),
-        "tokenizer.json": b"{}",
-        "tokenizer_config.json": to_json({"chat_template": "{{ messages }}"}),
+        "tokenizer.json": to_json(TOKENIZER),
+        "tokenizer_config.json": to_json(TOKENIZER_CONFIG),
         INDEX: index_of({FIRST_SHARD: FIRST_TENSORS, SECOND_SHARD: SECOND_TENSORS}),
         FIRST_SHARD: safetensors_file(FIRST_TENSORS),
         SECOND_SHARD: safetensors_file(SECOND_TENSORS),

@@ -7,7 +7,9 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+type Kind = Literal["decoder", "encoder-decoder", "multimodal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +19,15 @@ class Architecture:
     name: str
     model_type: str
     classes: tuple[str, ...]
-    multimodal: bool
+    kind: Kind
     context_length_stated: bool
     regions: tuple[str, ...]
+    default_token_ids: dict[str, int]
+
+    @property
+    def multimodal(self) -> bool:
+        """Return whether the model takes images besides text."""
+        return self.kind == "multimodal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +119,10 @@ def _from_dict(data: dict[str, Any]) -> BedrockRules:
                 name=row["name"],
                 model_type=row["model_type"],
                 classes=tuple(row["classes"]),
-                multimodal=row.get("multimodal", False),
+                kind=row["kind"],
                 context_length_stated=row.get("context_length_stated", True),
                 regions=tuple(row.get("regions", regions)),
+                default_token_ids=row.get("default_token_ids", {}),
             )
             for row in data["architectures"]
         ),

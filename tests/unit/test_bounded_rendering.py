@@ -44,7 +44,10 @@ def render(source: str, *conversations: Conversation) -> list[Rendering]:
 
 
 def test_each_conversation_is_rendered_as_transformers_does() -> None:
-    source = "{{ bos_token }}{% for m in messages %}\n    {% if 1 %}\n{{ m | tojson }}{% endif %}\n{% endfor %}…"
+    source = (
+        "{{ bos_token }}{% for m in messages %}\n    {% if 1 %}\n{{ m | tojson }}{% endif %}\n"
+        "{% endfor %}…"
+    )
     told = Conversation([*ASKED.messages, {"role": "assistant", "content": "チューバ"}])
     assert render(source, ASKED, told) == [
         Rendering('<s>{"role": "user", "content": "金管?"}…'),

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fake_repository import (
+    CHAT_TEMPLATE,
     COMMIT,
     FIRST_SHARD,
     FIRST_TENSORS,
     SECOND_SHARD,
     SECOND_TENSORS,
+    TOKENIZER_CONFIG,
     FakeFile,
     FakeReaders,
     index_of,
@@ -81,6 +83,7 @@ def test_an_importable_repository_has_no_findings_and_is_told_in_figures() -> No
     assert verdict.figures() == {
         "model_type": "llama",
         "architecture": "LlamaForCausalLM",
+        "kind": "decoder",
         "context_length": 8192,
         "dtype": "BF16",
         "parameters": 68,
@@ -374,7 +377,10 @@ def test_chat_template_missing_is_a_warning_that_refuses_nothing(tokenizer_confi
 
 @pytest.mark.parametrize("path", ["chat_template.jinja", "chat_template.json"])
 def test_a_chat_template_may_be_a_file_of_its_own(path: str) -> None:
-    files = llama_files() | {"tokenizer_config.json": b"{}", path: b"{{ messages }}"}
+    content = to_json({"chat_template": CHAT_TEMPLATE})
+    template = CHAT_TEMPLATE.encode() if path.endswith("jinja") else content
+    config = {name: value for name, value in TOKENIZER_CONFIG.items() if name != "chat_template"}
+    files = llama_files() | {"tokenizer_config.json": to_json(config), path: template}
     assert codes(files) == []
 
 

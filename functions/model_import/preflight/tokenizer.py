@@ -1,55 +1,96 @@
-"""What the tokenizer's files say: its class, its vocabulary, its chat template."""
+"""What the tokenizer's files say: its class, its vocabulary, its special tokens."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from model_import.bedrock_rules import bedrock_rules
+from model_import.chat_template import special_tokens
 from model_import.preflight.finding import Finding
+from model_import.preflight.vocabulary import Vocabulary, read_vocabulary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
-    from model_import.preflight.repository import ModelFiles
     from model_import.safetensors import Header
 
 CONFIG: Final = "tokenizer_config.json"
 VOCABULARY: Final = "tokenizer.json"
-_TEMPLATES: Final = frozenset({"chat_template.jinja", "chat_template.json"})
+_MAP: Final = "special_tokens_map.json"
+_EMBEDDING: Final = re.compile(r"(^|\.)(embed_tokens|shared|wte)\.weight$")
 # Where the families keep one row a token.
-_EMBEDDINGS: Final = (
-    "model.embed_tokens.weight",
-    "language_model.model.embed_tokens.weight",
-    "shared.weight",
-    "transformer.wte.weight",
-)
+_EXAMPLES: Final = 3
 
 
-def check_tokenizer(
-    files: ModelFiles, headers: dict[str, Header], read_json: Callable[[str], object]
-) -> Iterator[Finding]:
-    """Yield what is wrong with the tokenizer; a missing file has a finding of its own."""
-    names = {file.path for file in files.metadata}
-    config = read_json(CONFIG) if CONFIG in names else {}
-    vocabulary = read_json(VOCABULARY) if VOCABULARY in names else {}
-    if not isinstance(config, dict):
-        yield _not_an_object(CONFIG)
-        config = {}
-    if not isinstance(vocabulary, dict):
-        yield _not_an_object(VOCABULARY)
-        vocabulary = {}
-    yield from _check_class(config)
-    yield from _check_vocabulary(vocabulary, headers)
-    if CONFIG in names and not config.get("chat_template") and not names & _TEMPLATES:
-        yield _without_template()
+@dataclass(frozen=True, slots=True)
+class Tokenizer:
+    """What the files of a tokenizer hold; empty where they are missing or no JSON objects."""
+
+    config: dict[str, Any]
+    vocabulary: Vocabulary
+    special_tokens: dict[str, str]
+
+    def id_of(self, name: str) -> int | None:
+        """Return the id of a special token by its name (`eos_token`), None when it has none."""
+        return self.vocabulary.ids.get(self.special_tokens.get(name, ""))
 
 
-def _not_an_object(path: str) -> Finding:
-    return Finding.of(
+def read_tokenizer(
+    names: Collection[str], read_json: Callable[[str], object]
+) -> tuple[Tokenizer, list[Finding]]:
+    """Return the tokenizer in the files of these names; a missing file is no finding here."""
+    findings: list[Finding] = []
+
+    def read(path: str) -> dict[str, Any]:
+        value = read_json(path) if path in names else {}
+        if isinstance(value, dict):
+            return value
+        findings.append(_invalid(path, "It is not a JSON object"))
+        return {}
+
+    config, vocabulary = read(CONFIG), read(VOCABULARY)
+    if VOCABULARY in names and not findings and not _has_model(vocabulary):
+        findings.append(_invalid(VOCABULARY, "It has no model with a vocab"))
+    older = read_json(_MAP) if _MAP in names else None
+    tokens = special_tokens(config, older if isinstance(older, dict) else None)
+    return Tokenizer(config, read_vocabulary(vocabulary), tokens), findings
+
+
+def embedding_rows(headers: dict[str, Header], config: dict[str, Any]) -> int | None:
+    """Return for how many tokens the model has a row, by its weights or else config.json."""
+    for header in headers.values():
+        for tensor in header.tensors:
+            if _EMBEDDING.search(tensor.name) and tensor.shape:
+                return tensor.shape[0]
+    text = config.get("text_config")
+    for place in (config, text if isinstance(text, dict) else {}):
+        if type(place.get("vocab_size")) is int:
+            return int(place["vocab_size"])
+    return None
+
+
+def check_tokenizer(tokenizer: Tokenizer, rows: int | None) -> Iterator[Finding]:
+    """Yield what is wrong with the tokenizer; `rows`, as the model's embedding has."""
+    yield from _check_class(tokenizer.config)
+    yield from _check_size(tokenizer.vocabulary, rows)
+    yield from _check_special_tokens(tokenizer, rows)
+    yield from _check_agreement(tokenizer)
+
+
+def _has_model(tokenizer: dict[str, Any]) -> bool:
+    model = tokenizer.get("model")
+    return isinstance(model, dict) and isinstance(model.get("vocab"), dict | list)
+
+
+def _invalid(path: str, found: str) -> Finding:
+    return Finding.error(
         "TOKENIZER_INVALID",
         path,
-        found="It is not a JSON object",
+        found=found,
         accepted="The file that save_pretrained writes.",
+        remedy="Save the tokenizer again with save_pretrained.",
     )
 
 
@@ -57,51 +98,71 @@ def _check_class(config: dict[str, Any]) -> Iterator[Finding]:
     accepted = bedrock_rules().tokenizer_classes
     found = config.get("tokenizer_class")
     if found is not None and found not in accepted:
-        yield Finding.of(
+        yield Finding.error(
             "TOKENIZER_CLASS_UNSUPPORTED",
             f"{CONFIG}: tokenizer_class",
             found=f"The tokenizer is a {found}",
             accepted=f"Bedrock knows {', '.join(accepted)}.",
+            remedy="Where tokenizer.json holds the whole tokenizer, publish a copy whose "
+            "tokenizer_class is PreTrainedTokenizerFast, which reads it as it is.",
         )
 
 
-def _check_vocabulary(vocabulary: dict[str, Any], headers: dict[str, Header]) -> Iterator[Finding]:
-    rows = next(
-        (
-            tensor.shape[0]
-            for header in headers.values()
-            for tensor in header.tensors
-            if tensor.name in _EMBEDDINGS and tensor.shape
-        ),
-        None,
-    )
-    highest = max(_token_ids(vocabulary), default=None)
-    if rows is not None and highest is not None and highest >= rows:
-        yield Finding.of(
+def _check_size(vocabulary: Vocabulary, rows: int | None) -> Iterator[Finding]:
+    if rows is not None and vocabulary.size > rows:
+        yield Finding.error(
             "VOCABULARY_TOO_LARGE",
             VOCABULARY,
-            found=f"A token has the id {highest}, and the model's embedding has {rows} rows",
+            found=f"A token has the id {vocabulary.size - 1}, and the model's embedding has {rows} "
+            "rows",
             accepted="A row of the embedding for each token.",
+            remedy="Tokenizer and weights are of different models, or the embedding was not "
+            "resized for added tokens: ask the publisher to save them together.",
         )
 
 
-def _token_ids(vocabulary: dict[str, Any]) -> Iterator[int]:
-    model = vocabulary.get("model")
-    words = model.get("vocab") if isinstance(model, dict) else None
-    if isinstance(words, dict):
-        yield from (number for number in words.values() if type(number) is int)
-    elif isinstance(words, list):
-        yield len(words) - 1
-    added = vocabulary.get("added_tokens")
-    for token in added if isinstance(added, list) else []:
-        if isinstance(token, dict) and type(token.get("id")) is int:
-            yield token["id"]
-
-
-def _without_template() -> Finding:
-    return Finding.of(
-        "CHAT_TEMPLATE_MISSING",
+def _check_special_tokens(tokenizer: Tokenizer, rows: int | None) -> Iterator[Finding]:
+    """Yield the special tokens that the vocabulary lacks: transformers adds them on loading."""
+    known = tokenizer.vocabulary.ids
+    unknown = sorted({token for token in tokenizer.special_tokens.values() if token not in known})
+    if not known or not unknown:
+        return
+    size = tokenizer.vocabulary.size
+    without_row = rows is not None and size + len(unknown) > rows
+    yield Finding.warning(
+        "SPECIAL_TOKEN_UNKNOWN",
         CONFIG,
-        found="The repository has no chat template",
-        accepted="Bedrock applies none of its own, and refuses chat messages and Converse.",
+        found=f"{_some(unknown)} is not in {VOCABULARY}, and is added on loading with the id {size}"
+        + (f", where the embedding ends at {rows} rows" if without_row else ""),
+        accepted="Special tokens that the model was trained with, which are in its vocabulary.",
+        remedy="A text with the token in it fails or is read wrongly: harmless for padding, and "
+        "not for what begins or ends a text. Ask the publisher to save the tokenizer again.",
     )
+
+
+def _check_agreement(tokenizer: Tokenizer) -> Iterator[Finding]:
+    """Yield the tokens to which tokenizer_config.json and tokenizer.json give different ids."""
+    decoder = tokenizer.config.get("added_tokens_decoder")
+    known = tokenizer.vocabulary.ids
+    differing = [
+        f"{token['content']} ({number} and {known.get(token['content'], 'none')})"
+        for number, token in (decoder.items() if isinstance(decoder, dict) else ())
+        if isinstance(token, dict)
+        and isinstance(token.get("content"), str)
+        and str(known.get(token["content"])) != number
+    ]
+    if known and differing:
+        yield Finding.warning(
+            "TOKENIZER_FILES_DISAGREE",
+            f"{CONFIG}: added_tokens_decoder",
+            found=f"{len(differing)} tokens have other ids there than in {VOCABULARY}: "
+            f"{_some(differing)}",
+            accepted=f"The same ids in both; transformers takes those of {VOCABULARY}.",
+            remedy="One of the files is of another model: compare with the publisher's base model, "
+            "and ask the model a question before relying on it.",
+        )
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:_EXAMPLES])
+    return f"{shown} …" if len(names) > _EXAMPLES else shown

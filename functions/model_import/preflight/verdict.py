@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from model_import.bedrock_rules import bedrock_rules
 from model_import.normalisation import normalise
+from model_import.preflight.chat_template import check_chat_template
 from model_import.preflight.configuration import (
     CONFIG,
     architecture_class,
@@ -20,14 +21,22 @@ from model_import.preflight.configuration import (
 from model_import.preflight.expected_tensors import check_tensors
 from model_import.preflight.finding import Finding, legible
 from model_import.preflight.repository import select_files
-from model_import.preflight.tokenizer import check_tokenizer
+from model_import.preflight.token_ids import (
+    GENERATION,
+    check_token_ids,
+    end_ids,
+    places_of_ids,
+)
+from model_import.preflight.tokenizer import check_tokenizer, embedding_rows, read_tokenizer
 from model_import.preflight.weights import RangeReader, check_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from model_import.bedrock_rules import Architecture, Kind
     from model_import.hub import Snapshot
     from model_import.normalisation import Change
+    from model_import.safetensors import Header
 
 _HIDING: Final = re.compile(r"(INDEX|SHARD|HEADER|WEIGHTS)_|QUANTISED")
 _CONCURRENT_READS: Final = 8
@@ -59,6 +68,7 @@ class Verdict:
     findings: tuple[Finding, ...]
     model_type: str | None
     architecture: str | None
+    kind: Kind | None
     context_length: int | None
     dtype: str | None
     parameters: int
@@ -121,24 +131,43 @@ def judge(
     if config is not None:
         findings += check_configuration(config, region)
     row = bedrock_rules().architecture(str((config or {}).get("model_type")))
-    weights, weights_findings = check_weights(
-        files, readers, multimodal=row is not None and row.multimodal
-    )
+    multimodal = row is not None and row.multimodal
+    weights, weights_findings = check_weights(files, readers, multimodal=multimodal)
     findings += weights_findings
     if config is not None and not any(_hides_tensors(finding) for finding in findings):
         findings += check_tensors(config, weights.headers)
-    findings += check_tokenizer(files, weights.headers, read_json)
+    findings += _check_text(staged, read_json, config, weights.headers, row)
     findings += [_of_change(change, normalising=normalising) for change in copy.changes]
     return Verdict(
         findings=tuple(sorted(findings, key=lambda finding: finding.severity)),
         model_type=_legible_text((config or {}).get("model_type")),
         architecture=_legible_text(architecture_class(config or {})),
+        kind=None if row is None else row.kind,
         context_length=None if config is None else context_length(config),
         dtype=_legible_text(weights.dtype),
         parameters=weights.parameters,
         weights_files=len(files.weights),
         weights_bytes=files.weights_bytes,
     )
+
+
+def _check_text(
+    staged: Mapping[str, bytes],
+    read_json: Callable[[str], object],
+    config: dict[str, Any] | None,
+    headers: dict[str, Header],
+    row: Architecture | None,
+) -> list[Finding]:
+    """Return what is wrong with what stands between text and the model."""
+    tokenizer, findings = read_tokenizer(staged, read_json)
+    rows = embedding_rows(headers, config or {})
+    places = places_of_ids(config, read_json(GENERATION))
+    findings += check_tokenizer(tokenizer, rows)
+    findings += check_token_ids(places, tokenizer, rows, row)
+    findings += check_chat_template(
+        staged, tokenizer, end_ids(places, row), multimodal=row is not None and row.multimodal
+    )
+    return findings
 
 
 def _read_small_files(snapshot: Snapshot, readers: FileReaders) -> dict[str, bytes]:

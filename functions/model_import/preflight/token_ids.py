@@ -1,0 +1,148 @@
+"""Whether config.json, generation_config.json and the tokenizer mean the same special tokens.
+
+Published models differ in good faith: an instruct model's config.json often ends at one token,
+its generation_config.json at two, and most name no padding. What counts is that each id has a
+row, and that the tokens that end an answer are among those at which generation stops.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from model_import.preflight.configuration import CONFIG
+from model_import.preflight.finding import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from model_import.bedrock_rules import Architecture
+    from model_import.preflight.tokenizer import Tokenizer
+
+GENERATION: Final = "generation_config.json"
+_FIELDS: Final = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
+_MEANINGS: Final = {
+    "bos_token_id": "which begins a text",
+    "pad_token_id": "which pads a batch and is not seen in answers",
+}
+_NO_TOKEN: Final = -1
+# So the first conversions of Llama write that nothing pads.
+
+type Places = dict[str, dict[str, Any]]
+# The objects that may state ids, by their names, in the order in which they are asked.
+
+
+def places_of_ids(config: dict[str, Any] | None, generation: object) -> Places:
+    """Return where ids are looked for: what generation_config.json states goes first."""
+    text = (config or {}).get("text_config")
+    places = {GENERATION: generation, CONFIG: config, f"{CONFIG}: text_config": text}
+    return {name: place for name, place in places.items() if isinstance(place, dict)}
+
+
+def end_ids(places: Places, row: Architecture | None) -> tuple[int, ...] | None:
+    """Return the ids at which generation stops, as transformers 4.51.3 reads them.
+
+    Without a configuration of a known family that is not known either, and None is returned.
+    """
+    if any("eos_token_id" in place for place in places.values()):
+        return _stated(places, "eos_token_id")
+    if row is None or CONFIG not in places:
+        return None
+    default = row.default_token_ids.get("eos_token_id")
+    return () if default is None else (default,)
+
+
+def check_token_ids(
+    places: Places, tokenizer: Tokenizer, rows: int | None, row: Architecture | None
+) -> Iterator[Finding]:
+    """Yield the ids that cannot be meant, and those that are not the tokenizer's."""
+    for name, place in places.items():
+        for field in _FIELDS:
+            yield from _check_id(f"{name}: {field}", place.get(field), rows, row)
+    yield from _check_end(end_ids(places, row), tokenizer)
+    for field, meaning in _MEANINGS.items():
+        yield from _check_same(field, meaning, places, tokenizer)
+
+
+def _check_id(
+    where: str, value: object, rows: int | None, row: Architecture | None
+) -> Iterator[Finding]:
+    ids = _ids(value)
+    if ids is None:
+        yield _invalid(where, f"It is {value!r:.100}")
+        return
+    without_row = {number for number in ids if number < 0 or (rows is not None and number >= rows)}
+    if not without_row:
+        return
+    found = f"It is {value}, and the model has {rows} tokens, from 0 on"
+    if without_row <= {_NO_TOKEN, *(row.default_token_ids.values() if row else ())}:
+        yield Finding.warning(
+            "TOKEN_ID_UNUSED",
+            where,
+            found=found,
+            accepted="An id of the vocabulary; transformers writes others where none was given.",
+            remedy="The model never meets this id: what matters is that its tokenizer knows the "
+            "token that is meant.",
+        )
+    else:
+        yield _invalid(where, found)
+
+
+def _invalid(where: str, found: str) -> Finding:
+    return Finding.error(
+        "TOKEN_ID_INVALID",
+        where,
+        found=found,
+        accepted="A whole number for which the embedding has a row, or a list of them.",
+        remedy="The file is of another model, or was edited by hand: ask the publisher to save "
+        "model and tokenizer together.",
+    )
+
+
+def _check_end(ends: tuple[int, ...] | None, tokenizer: Tokenizer) -> Iterator[Finding]:
+    token, number = tokenizer.special_tokens.get("eos_token"), tokenizer.id_of("eos_token")
+    if ends is not None and number is not None and number not in ends:
+        yield answer_not_ended(
+            f"The tokenizer ends a text with {token} ({number})", "eos_token", ends
+        )
+
+
+def answer_not_ended(found: str, field: str, ends: tuple[int, ...]) -> Finding:
+    """Return the finding on a token that the model ends with and that ends nothing."""
+    stops = f"at {', '.join(map(str, ends))}" if ends else "at no token"
+    return Finding.warning(
+        "ANSWER_NOT_ENDED",
+        f"tokenizer_config.json: {field}",
+        found=f"{found}, and generation stops {stops}",
+        accepted=f"The eos_token_id of {GENERATION}, or else of {CONFIG}, has every token that "
+        "ends an answer.",
+        remedy="An answer may go on to the token limit: send the token as a stop sequence, or "
+        "publish a copy that has its id there. A base model does not end its texts.",
+    )
+
+
+def _check_same(
+    field: str, meaning: str, places: Places, tokenizer: Tokenizer
+) -> Iterator[Finding]:
+    name = field.removesuffix("_id")
+    token, number = tokenizer.special_tokens.get(name), tokenizer.id_of(name)
+    stated = _stated(places, field)
+    if number is not None and stated and min(stated) >= 0 and number not in stated:
+        yield Finding.warning(
+            "TOKEN_IDS_DISAGREE",
+            f"{CONFIG}: {field}",
+            found=f"It is {', '.join(map(str, stated))}, and the tokenizer has {token} ({number}), "
+            f"{meaning}",
+            accepted=f"The same token in {GENERATION}, {CONFIG} and the tokenizer.",
+            remedy="A prompt is cut by the tokenizer, so its token counts: compare with the "
+            "publisher's base model if answers are poor.",
+        )
+
+
+def _stated(places: Places, field: str) -> tuple[int, ...]:
+    return next((ids for place in places.values() if (ids := _ids(place.get(field)))), ())
+
+
+def _ids(value: object) -> tuple[int, ...] | None:
+    """Return the ids that a field states, none for null, and None for what is no id."""
+    values = [] if value is None else value if isinstance(value, list) else [value]
+    return tuple(values) if all(type(number) is int for number in values) else None
