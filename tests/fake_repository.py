@@ -29,16 +29,17 @@ LLAMA_CONFIG = {
     "torch_dtype": "bfloat16",
 }
 TOKENIZER = {
-    "model": {"type": "BPE", "vocab": {"<unk>": 0, "<s>": 1, "</s>": 2, "a": 3}, "merges": []},
+    "model": {"type": "BPE", "vocab": {"<unk>": 0, "<s>": 1, "</s>": 2, "<|image|>": 3}},
     "added_tokens": [
         {"id": 0, "content": "<unk>", "special": True},
         {"id": 1, "content": "<s>", "special": True},
         {"id": 2, "content": "</s>", "special": True},
+        {"id": 3, "content": "<|image|>", "special": True},
     ],
 }
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}[{{ message.role }}] {{ message.content }}"
-    "{{ eos_token }}{% endfor %}"
+    "{% if message.content is not string %}<|image|>{% endif %}{{ eos_token }}{% endfor %}"
 )
 TOKENIZER_CONFIG = {
     "tokenizer_class": "LlamaTokenizerFast",

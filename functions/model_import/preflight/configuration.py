@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from model_import.bedrock_rules import bedrock_rules
@@ -14,6 +16,10 @@ if TYPE_CHECKING:
 
 CONFIG: Final = "config.json"
 
+_FACTOR_AT_MOST: Final = 1_000_000
+_TOKENS_AT_MOST: Final = 10**12
+# Beyond these a figure is no factor and no length, and a float may not hold it.
+_ROUNDING: Final = 0.01
 _DTYPES: Final = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 
 
@@ -50,13 +56,60 @@ def architecture_class(config: dict[str, Any]) -> str | None:
 
 def context_length(config: dict[str, Any]) -> int | None:
     """Return the context length in tokens, from wherever the family keeps it."""
-    text = config.get("text_config")
-    for place in (config, text if isinstance(text, dict) else {}):
+    for place in _places(config):
         for field in ("max_position_embeddings", "n_positions"):
             value = place.get(field)
             if type(value) is int and value > 0:
-                return value
+                return _scaled(value, _scaling(place))
     return None
+
+
+def _places(config: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    """Return the objects that may describe the text model."""
+    text = config.get("text_config")
+    return (config, text) if isinstance(text, dict) else (config,)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scaling:
+    """A rope_scaling: what multiplies the context that the model was first trained with."""
+
+    kind: object
+    factor: float
+    original: int | None
+
+
+def _scaling(place: dict[str, Any]) -> _Scaling | None:
+    """Return a scaling that has a usable factor; 4.51.3 reads `type` where `rope_type` is not."""
+    match place.get("rope_scaling"):
+        case {"factor": int() | float() as factor} as found if (
+            not isinstance(factor, bool) and 1 <= factor <= _FACTOR_AT_MOST
+        ):
+            original = found.get("original_max_position_embeddings")
+            kind = found.get("rope_type", found.get("type"))
+            usable = type(original) is int and 0 < original <= _TOKENS_AT_MOST
+            return _Scaling(kind, factor, original if usable else None)
+        case _:
+            return None
+
+
+def _scaled(stated: int, scaling: _Scaling | None) -> int:
+    """Return how far a scaling takes the stated context.
+
+    YaRN's own figures are exact. Of the older ones some publishers state the length before the
+    scaling (Vicuna 16k) and some that after it (LLaMA-2-7B-32K): where the product is more than
+    Bedrock takes, it is the second.
+    """
+    if stated > _TOKENS_AT_MOST:
+        return stated
+    match scaling:
+        case _Scaling("yarn", factor, original):
+            return max(stated, int(factor * (original or stated)))
+        case _Scaling("linear" | "dynamic", factor, original):
+            product = max(stated, int(factor * (original or stated)))
+            return product if product <= bedrock_rules().context_tokens_at_most else stated
+        case _:
+            return stated
 
 
 def _unsupported(config: dict[str, Any]) -> Finding:
@@ -112,8 +165,16 @@ def _check_context_length(config: dict[str, Any], architecture: Architecture) ->
 
 
 def _check_rope(config: dict[str, Any]) -> Iterator[Finding]:
+    for place in _places(config):
+        prefix = CONFIG if place is config else f"{CONFIG}: text_config"
+        where = f"{prefix}{': ' if place is config else '.'}rope_scaling"
+        yield from _check_llama3(place, where)
+        yield from _check_yarn(place, where)
+
+
+def _check_llama3(place: dict[str, Any], where: str) -> Iterator[Finding]:
     served = bedrock_rules().llama3_rope
-    scaling = config.get("rope_scaling")
+    scaling = place.get("rope_scaling")
     if not isinstance(scaling, dict) or "llama3" not in (
         scaling.get("rope_type"),
         scaling.get("type"),
@@ -123,9 +184,34 @@ def _check_rope(config: dict[str, Any]) -> Iterator[Finding]:
     if differing:
         yield Finding.of(
             "ROPE_OVERRIDDEN",
-            f"{CONFIG}: rope_scaling",
+            where,
             found=f"The model was trained with {_pairs(differing)}",
             accepted=f"Bedrock serves every llama3 scaling with {_pairs(served)}.",
+        )
+
+
+def _check_yarn(place: dict[str, Any], where: str) -> Iterator[Finding]:
+    """Yield a factor that transformers 4.51.3 replaces by one of its own.
+
+    Its _compute_yarn_parameters divides max_position_embeddings by the original, where that is
+    stated, and leaves `factor` unread.
+    """
+    scaling, stated = _scaling(place), place.get("max_position_embeddings")
+    if scaling is None or scaling.kind != "yarn" or scaling.original is None:
+        return
+    if type(stated) is not int or not 0 < stated <= _TOKENS_AT_MOST:
+        return
+    served = stated / scaling.original
+    if not math.isclose(served, scaling.factor, rel_tol=_ROUNDING):
+        yield Finding.warning(
+            "ROPE_FACTOR_IGNORED",
+            where,
+            found=f"The factor is {scaling.factor}, and max_position_embeddings {stated} is "
+            f"{served:.4g} times the original {scaling.original}",
+            accepted=f"transformers 4.51.3 scales by {served:.4g}, whatever the factor says.",
+            remedy="Prompts beyond the original length are answered worse than the publisher "
+            "means: publish a copy whose max_position_embeddings is "
+            f"{int(scaling.factor * scaling.original)}, or keep prompts short.",
         )
 
 
@@ -144,8 +230,7 @@ def _check_custom_code(config: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _check_quantisation(config: dict[str, Any]) -> Iterator[Finding]:
-    text = config.get("text_config")
-    for place in (config, text if isinstance(text, dict) else {}):
+    for place in _places(config):
         quantisation = place.get("quantization_config")
         if quantisation:
             method = (

@@ -144,5 +144,5 @@ def _stated(places: Places, field: str) -> tuple[int, ...]:
 
 def _ids(value: object) -> tuple[int, ...] | None:
     """Return the ids that a field states, none for null, and None for what is no id."""
-    values = [] if value is None else value if isinstance(value, list) else [value]
+    values: list[Any] = [] if value is None else value if isinstance(value, list) else [value]
     return tuple(values) if all(type(number) is int for number in values) else None
