@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from model_import.chat_template import (
+    TEMPLATE_JINJA,
+    TEMPLATE_JSON,
+    ChatTemplateError,
+    default_template,
+    separate_template,
+)
 
 if TYPE_CHECKING:
     from model_import.normalisation.document import Document, StagedCopy
 
 _TOKENIZER: Final = "tokenizer_config.json"
-_TEMPLATE_JINJA: Final = "chat_template.jinja"
-_TEMPLATE_JSON: Final = "chat_template.json"
 
 _NAMES_OF_5: Final = ("TokenizersBackend", "SentencePieceBackend", "PythonBackend")
 """The base classes of transformers 5, by which it names a tokenizer without a class of its own."""
@@ -29,7 +35,7 @@ def normalise_tokenizer(copy: StagedCopy) -> None:
         partial(_embed, template) if template is not None else _choose_default,
     )
     if edited and template is not None:
-        for file in (_TEMPLATE_JINJA, _TEMPLATE_JSON):
+        for file in (TEMPLATE_JINJA, TEMPLATE_JSON):
             if file in copy.files:
                 copy.drop(file, "The chat template is in tokenizer_config.json; Bedrock takes one.")
 
@@ -58,12 +64,10 @@ def _name_extra_tokens(document: Document) -> None:
 
 def _separate_template(copy: StagedCopy) -> str | None:
     """Return the template that goes before the embedded one, None when there is none to read."""
-    if _TEMPLATE_JINJA in copy.files:
-        try:
-            return copy.files[_TEMPLATE_JINJA].decode()
-        except UnicodeDecodeError:
-            return None
-    return _default_template((copy.read(_TEMPLATE_JSON) or {}).get("chat_template"))
+    try:
+        return separate_template(copy.files)
+    except ChatTemplateError:
+        return None
 
 
 def _embed(template: str, document: Document) -> None:
@@ -77,22 +81,10 @@ def _embed(template: str, document: Document) -> None:
 
 def _choose_default(document: Document) -> None:
     templates = document.root.get("chat_template")
-    template = _default_template(templates)
+    template = default_template(templates)
     if template is not None and template != templates:
         document.put(
             "chat_template",
             template,
             "Bedrock takes one template; of several named ones transformers uses this.",
         )
-
-
-def _default_template(templates: Any) -> str | None:  # noqa: ANN401 any JSON value
-    """Return the one template, or of several named ones the one that is used unasked."""
-    if isinstance(templates, str):
-        return templates
-    if isinstance(templates, list):
-        for named in templates:
-            if isinstance(named, dict) and named.get("name") == "default":
-                template = named.get("template")
-                return template if isinstance(template, str) else None
-    return None
