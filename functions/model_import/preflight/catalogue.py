@@ -186,6 +186,15 @@ _ENTRIES: Final = (
         "Short prompts are answered as they should be; test long ones before relying on them.",
     ),
     CatalogueEntry(
+        "ROPE_FACTOR_IGNORED",
+        Subject.CONFIGURATION,
+        "warning",
+        "transformers 4.51.3 scales positions by another factor than config.json states.",
+        "Prompts beyond the original length are answered worse than the publisher means: publish "
+        "a copy whose max_position_embeddings is the factor times the original, or keep prompts "
+        "short.",
+    ),
+    CatalogueEntry(
         "QUANTISED",
         Subject.PRECISION,
         "error",
@@ -295,7 +304,7 @@ _ENTRIES: Final = (
         "TOKENIZER_INVALID",
         Subject.TOKENIZER,
         "error",
-        "A file of the tokenizer is not a JSON object.",
+        "A file of the tokenizer is not a JSON object, or tokenizer.json has no vocabulary.",
         "Save the tokenizer again with save_pretrained.",
     ),
     CatalogueEntry(
@@ -315,11 +324,102 @@ _ENTRIES: Final = (
         "tokens: ask the publisher to save them together.",
     ),
     CatalogueEntry(
+        "TOKENIZER_FILES_DISAGREE",
+        Subject.TOKENIZER,
+        "warning",
+        "tokenizer_config.json and tokenizer.json give a token different ids.",
+        "One of the files is of another model: compare with the publisher's base model, and ask "
+        "the model a question before relying on it.",
+    ),
+    CatalogueEntry(
+        "SPECIAL_TOKEN_UNKNOWN",
+        Subject.TOKENIZER,
+        "warning",
+        "A special token is not in the vocabulary, and is added to it whenever it is loaded.",
+        "A text with the token in it fails or is read wrongly: harmless for padding, and not for "
+        "what begins or ends a text. Ask the publisher to save the tokenizer again.",
+    ),
+    CatalogueEntry(
+        "TOKEN_ID_INVALID",
+        Subject.TOKENIZER,
+        "error",
+        "The id of a special token is no number, or one for which the embedding has no row.",
+        "The file is of another model, or was edited by hand: ask the publisher to save model and "
+        "tokenizer together.",
+    ),
+    CatalogueEntry(
+        "TOKEN_ID_UNUSED",
+        Subject.TOKENIZER,
+        "warning",
+        "The id of a special token is the one that transformers writes where none was given, and "
+        "the vocabulary does not reach it.",
+        "The model never meets this id: what matters is that its tokenizer knows the token that "
+        "is meant.",
+    ),
+    CatalogueEntry(
+        "TOKEN_IDS_DISAGREE",
+        Subject.TOKENIZER,
+        "warning",
+        "The configuration means another special token than the tokenizer.",
+        "A prompt is cut by the tokenizer, so its token counts: compare with the publisher's base "
+        "model if answers are poor.",
+    ),
+    CatalogueEntry(
+        "ANSWER_NOT_ENDED",
+        Subject.TOKENIZER,
+        "warning",
+        "The tokenizer or the chat template ends an answer with a token at which generation does "
+        "not stop.",
+        "An answer may go on to the token limit: send the token as a stop sequence, or publish a "
+        "copy that has its id there. A base model does not end its texts.",
+    ),
+    CatalogueEntry(
         "CHAT_TEMPLATE_MISSING",
         Subject.TOKENIZER,
         "warning",
         "There is no chat template, so that the model takes prompts and no chat messages.",
         "Send prompts with the model's special tokens, or publish one with a template.",
+    ),
+    CatalogueEntry(
+        "CHAT_TEMPLATE_UNDECIDED",
+        Subject.TOKENIZER,
+        "warning",
+        "There are several chat templates, and none is called default.",
+        "Chat messages and Converse fail: send prompts, or publish a copy with the template that "
+        "is meant.",
+    ),
+    CatalogueEntry(
+        "CHAT_TEMPLATE_INVALID",
+        Subject.TOKENIZER,
+        "warning",
+        "The chat template cannot write even one user message.",
+        "The model imports and answers prompts; chat messages and Converse fail. Publish a copy "
+        "with a template that works.",
+    ),
+    CatalogueEntry(
+        "CHAT_TEMPLATE_LIMITED",
+        Subject.TOKENIZER,
+        "warning",
+        "The chat template refuses, or leaves out, a part of a conversation that Bedrock may hand "
+        "to it.",
+        "Leave that out of chat messages, or put a system message's text into the first user "
+        "message.",
+    ),
+    CatalogueEntry(
+        "CHAT_TEMPLATE_TOKENS_UNKNOWN",
+        Subject.TOKENIZER,
+        "warning",
+        "The chat template writes special tokens that the vocabulary does not have.",
+        "Some models were trained so. If this one was not, the template is of another family: "
+        "send prompts, or publish a copy with the template of its own.",
+    ),
+    CatalogueEntry(
+        "CHAT_TEMPLATE_WITHOUT_TOKENS",
+        Subject.TOKENIZER,
+        "warning",
+        "The chat template writes no special token at all.",
+        "Some models were trained with plain text between turns. If this one was not, send prompts "
+        "with its special tokens, or publish a copy with its own template.",
     ),
     CatalogueEntry(
         "NORMALISED",

@@ -121,23 +121,19 @@ def _markers(text: str) -> set[str]:
 def _check_tokens(texts: Iterable[str], vocabulary: Vocabulary) -> Iterator[Finding]:
     written = {marker for text in texts for marker in _markers(text)}
     if unknown := sorted(written - vocabulary.ids.keys()):
-        yield Finding.warning(
+        yield Finding.of(
             "CHAT_TEMPLATE_TOKENS_UNKNOWN",
             _FIELD,
             found=f"It writes {', '.join(unknown[:_EXAMPLES])}, which the vocabulary does not have",
             accepted="Tokens of the vocabulary: the model reads each of these as several pieces of "
             "text.",
-            remedy="Some models were trained so. If this one was not, the template is of another "
-            "family: send prompts, or publish a copy with the template of its own.",
         )
     elif not any(token in text for text in texts for token in vocabulary.added):
-        yield Finding.warning(
+        yield Finding.of(
             "CHAT_TEMPLATE_WITHOUT_TOKENS",
             _FIELD,
             found="It writes no special token at all",
             accepted="Tokens that tell the model where a turn begins and ends.",
-            remedy="Some models were trained with plain text between turns. If this one was not, "
-            "send prompts with its special tokens, or publish a copy with its own template.",
         )
 
 
@@ -150,25 +146,21 @@ def _check_end(text: str, vocabulary: Vocabulary, ends: tuple[int, ...]) -> Iter
 
 
 def _invalid(found: str) -> Finding:
-    return Finding.warning(
+    return Finding.of(
         "CHAT_TEMPLATE_INVALID",
         _FIELD,
         found=found,
         accepted="A Jinja template that transformers 4.51.3 renders.",
-        remedy="The model imports and answers prompts; chat messages and Converse fail. Publish a "
-        "copy with a template that works.",
     )
 
 
 def _limited(failures: Mapping[str, str]) -> Finding:
     whole = "; ".join(f"{name}: {failure}" for name, failure in failures.items())
-    return Finding.warning(
+    return Finding.of(
         "CHAT_TEMPLATE_LIMITED",
         _FIELD,
         found=f"It does not take every conversation ({whole})",
         accepted="It takes a user message; Bedrock hands the rest to it as they are sent.",
-        remedy="Leave these out of chat messages, or put a system message's text into the first "
-        "user message.",
     )
 
 
@@ -176,22 +168,19 @@ def _without_default(tokenizer: Tokenizer) -> Finding | None:
     names = named_templates(tokenizer.config.get("chat_template"))
     if not names:
         return None
-    return Finding.warning(
+    return Finding.of(
         "CHAT_TEMPLATE_UNDECIDED",
         _FIELD,
         found=f"There are {len(names)} templates ({', '.join(sorted(names))}), and none is called "
         "default",
         accepted="One template, or several of which one is called default.",
-        remedy="Chat messages and Converse fail: send prompts, or publish a copy with the one that "
-        "is meant.",
     )
 
 
 def _missing() -> Finding:
-    return Finding.warning(
+    return Finding.of(
         "CHAT_TEMPLATE_MISSING",
         CONFIG,
         found="The repository has no chat template",
         accepted="Bedrock applies none of its own, and refuses chat messages and Converse.",
-        remedy="Send prompts with the model's special tokens, or publish one with a template.",
     )

@@ -203,7 +203,7 @@ def _check_yarn(place: dict[str, Any], where: str) -> Iterator[Finding]:
         return
     served = stated / scaling.original
     if not math.isclose(served, scaling.factor, rel_tol=_ROUNDING):
-        yield Finding.warning(
+        yield Finding.of(
             "ROPE_FACTOR_IGNORED",
             where,
             found=f"The factor is {scaling.factor}, and max_position_embeddings {stated} is "

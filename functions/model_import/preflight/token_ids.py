@@ -75,26 +75,22 @@ def _check_id(
         return
     found = f"It is {value}, and the model has {rows} tokens, from 0 on"
     if without_row <= {_NO_TOKEN, *(row.default_token_ids.values() if row else ())}:
-        yield Finding.warning(
+        yield Finding.of(
             "TOKEN_ID_UNUSED",
             where,
             found=found,
             accepted="An id of the vocabulary; transformers writes others where none was given.",
-            remedy="The model never meets this id: what matters is that its tokenizer knows the "
-            "token that is meant.",
         )
     else:
         yield _invalid(where, found)
 
 
 def _invalid(where: str, found: str) -> Finding:
-    return Finding.error(
+    return Finding.of(
         "TOKEN_ID_INVALID",
         where,
         found=found,
         accepted="A whole number for which the embedding has a row, or a list of them.",
-        remedy="The file is of another model, or was edited by hand: ask the publisher to save "
-        "model and tokenizer together.",
     )
 
 
@@ -109,14 +105,12 @@ def _check_end(ends: tuple[int, ...] | None, tokenizer: Tokenizer) -> Iterator[F
 def answer_not_ended(found: str, field: str, ends: tuple[int, ...]) -> Finding:
     """Return the finding on a token that the model ends with and that ends nothing."""
     stops = f"at {', '.join(map(str, ends))}" if ends else "at no token"
-    return Finding.warning(
+    return Finding.of(
         "ANSWER_NOT_ENDED",
         f"tokenizer_config.json: {field}",
         found=f"{found}, and generation stops {stops}",
         accepted=f"The eos_token_id of {GENERATION}, or else of {CONFIG}, has every token that "
         "ends an answer.",
-        remedy="An answer may go on to the token limit: send the token as a stop sequence, or "
-        "publish a copy that has its id there. A base model does not end its texts.",
     )
 
 
@@ -127,14 +121,12 @@ def _check_same(
     token, number = tokenizer.special_tokens.get(name), tokenizer.id_of(name)
     stated = _stated(places, field)
     if number is not None and stated and min(stated) >= 0 and number not in stated:
-        yield Finding.warning(
+        yield Finding.of(
             "TOKEN_IDS_DISAGREE",
             f"{CONFIG}: {field}",
             found=f"It is {', '.join(map(str, stated))}, and the tokenizer has {token} ({number}), "
             f"{meaning}",
             accepted=f"The same token in {GENERATION}, {CONFIG} and the tokenizer.",
-            remedy="A prompt is cut by the tokenizer, so its token counts: compare with the "
-            "publisher's base model if answers are poor.",
         )
 
 

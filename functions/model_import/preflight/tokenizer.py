@@ -85,12 +85,11 @@ def _has_model(tokenizer: dict[str, Any]) -> bool:
 
 
 def _invalid(path: str, found: str) -> Finding:
-    return Finding.error(
+    return Finding.of(
         "TOKENIZER_INVALID",
         path,
         found=found,
         accepted="The file that save_pretrained writes.",
-        remedy="Save the tokenizer again with save_pretrained.",
     )
 
 
@@ -98,26 +97,22 @@ def _check_class(config: dict[str, Any]) -> Iterator[Finding]:
     accepted = bedrock_rules().tokenizer_classes
     found = config.get("tokenizer_class")
     if found is not None and found not in accepted:
-        yield Finding.error(
+        yield Finding.of(
             "TOKENIZER_CLASS_UNSUPPORTED",
             f"{CONFIG}: tokenizer_class",
             found=f"The tokenizer is a {found}",
             accepted=f"Bedrock knows {', '.join(accepted)}.",
-            remedy="Where tokenizer.json holds the whole tokenizer, publish a copy whose "
-            "tokenizer_class is PreTrainedTokenizerFast, which reads it as it is.",
         )
 
 
 def _check_size(vocabulary: Vocabulary, rows: int | None) -> Iterator[Finding]:
     if rows is not None and vocabulary.size > rows:
-        yield Finding.error(
+        yield Finding.of(
             "VOCABULARY_TOO_LARGE",
             VOCABULARY,
             found=f"A token has the id {vocabulary.size - 1}, and the model's embedding has {rows} "
             "rows",
             accepted="A row of the embedding for each token.",
-            remedy="Tokenizer and weights are of different models, or the embedding was not "
-            "resized for added tokens: ask the publisher to save them together.",
         )
 
 
@@ -129,14 +124,12 @@ def _check_special_tokens(tokenizer: Tokenizer, rows: int | None) -> Iterator[Fi
         return
     size = tokenizer.vocabulary.size
     without_row = rows is not None and size + len(unknown) > rows
-    yield Finding.warning(
+    yield Finding.of(
         "SPECIAL_TOKEN_UNKNOWN",
         CONFIG,
         found=f"{_some(unknown)} is not in {VOCABULARY}, and is added on loading with the id {size}"
         + (f", where the embedding ends at {rows} rows" if without_row else ""),
         accepted="Special tokens that the model was trained with, which are in its vocabulary.",
-        remedy="A text with the token in it fails or is read wrongly: harmless for padding, and "
-        "not for what begins or ends a text. Ask the publisher to save the tokenizer again.",
     )
 
 
@@ -152,14 +145,12 @@ def _check_agreement(tokenizer: Tokenizer) -> Iterator[Finding]:
         and str(known.get(token["content"])) != number
     ]
     if known and differing:
-        yield Finding.warning(
+        yield Finding.of(
             "TOKENIZER_FILES_DISAGREE",
             f"{CONFIG}: added_tokens_decoder",
             found=f"{len(differing)} tokens have other ids there than in {VOCABULARY}: "
             f"{_some(differing)}",
             accepted=f"The same ids in both; transformers takes those of {VOCABULARY}.",
-            remedy="One of the files is of another model: compare with the publisher's base model, "
-            "and ask the model a question before relying on it.",
         )
 
 
