@@ -23,6 +23,7 @@ class Architecture:
     context_length_stated: bool
     regions: tuple[str, ...]
     default_token_ids: dict[str, int]
+    required_end_ids: tuple[int, ...]
 
     @property
     def multimodal(self) -> bool:
@@ -123,6 +124,7 @@ def _from_dict(data: dict[str, Any]) -> BedrockRules:
                 context_length_stated=row.get("context_length_stated", True),
                 regions=tuple(row.get("regions", regions)),
                 default_token_ids=row.get("default_token_ids", {}),
+                required_end_ids=tuple(row.get("required_end_ids", ())),
             )
             for row in data["architectures"]
         ),

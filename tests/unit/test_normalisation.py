@@ -16,6 +16,9 @@ from model_import.normalisation import Normalised, normalise
 RECORDED: dict[str, dict[str, Any]] = json.loads(
     (Path(__file__).parent / "data" / "transformers5_configs.json").read_text(encoding="utf-8")
 )
+RECORDED_PROCESSORS: dict[str, dict[str, Any]] = json.loads(
+    (Path(__file__).parent / "data" / "transformers5_processors.json").read_text(encoding="utf-8")
+)
 INDEX = "model.safetensors.index.json"
 LONG_CHARACTERS = 10_000
 
@@ -25,10 +28,13 @@ KEYS_THAT_MATTER = st.sampled_from(
         "dtype",
         "eos_token_id",
         "extra_special_tokens",
+        "image_processor",
+        "image_processor_type",
         "metadata",
         "num_local_experts",
         "rope_parameters",
         "scale_decoder_outputs",
+        "size",
         "text_config",
         "tie_word_embeddings",
         "tokenizer_class",
@@ -53,6 +59,8 @@ FILES = st.sampled_from(
         "generation_config.json",
         "merges.txt",
         INDEX,
+        "preprocessor_config.json",
+        "processor_config.json",
         "tokenizer_config.json",
     ]
 )
@@ -269,6 +277,12 @@ def test_of_several_named_templates_the_default_one_is_kept() -> None:
     assert change.before == templates
 
 
+def test_named_templates_in_an_object_become_the_default_one() -> None:
+    templates = {"default": "chat", "tool_use": "tools"}
+    result = normalised(chat_template={"chat_template": templates}, tokenizer_config={})
+    assert content_of(result, "tokenizer_config.json") == {"chat_template": "chat"}
+
+
 def test_several_templates_without_a_default_one_stay() -> None:
     templates = [{"name": "rag", "template": "a"}, {"name": "tool_use", "template": "b"}]
     assert normalised(tokenizer_config={"chat_template": templates}).changes == ()
@@ -306,6 +320,21 @@ def test_gpt_oss_ends_at_all_three_of_its_ids(found: dict[str, Any]) -> None:
     assert staged == {"eos_token_id": [200002, 199999, 200012]}
 
 
+def test_a_gpt_oss_ends_where_its_publisher_says_as_well() -> None:
+    ends = {"eos_token_id": [7, 200002]}
+    result = normalised(config={"model_type": "gpt_oss"}, generation_config=ends)
+    staged = content_of(result, "generation_config.json")
+    assert staged == {"eos_token_id": [200002, 199999, 200012, 7]}
+
+
+def test_a_gpt_oss_without_a_generation_configuration_gets_one() -> None:
+    result = normalised(config={"model_type": "gpt_oss", "eos_token_id": 200002})
+    staged = content_of(result, "generation_config.json")
+    assert staged == {"eos_token_id": [200002, 199999, 200012]}
+    (change,) = result.changes
+    assert (change.file, change.field, change.before) == ("generation_config.json", None, None)
+
+
 def test_a_gpt_oss_that_ends_at_all_three_in_another_order_stays() -> None:
     ends = {"eos_token_id": [199999, 200002, 200012, 7]}
     assert normalised(config={"model_type": "gpt_oss"}, generation_config=ends).changes == ()
@@ -314,6 +343,63 @@ def test_a_gpt_oss_that_ends_at_all_three_in_another_order_stays() -> None:
 def test_the_ends_of_other_families_stay() -> None:
     ends = {"eos_token_id": 2}
     assert normalised(config={"model_type": "llama"}, generation_config=ends).changes == ()
+
+
+IMAGES = {
+    "image_processor_type": "Qwen2VLImageProcessor",
+    "size": {"shortest_edge": 12544, "longest_edge": 200704},
+}
+PIXELS = {"min_pixels": 12544, "max_pixels": 200704}
+
+
+@pytest.mark.parametrize("name", RECORDED_PROCESSORS)
+def test_the_settings_of_images_of_transformers_5_are_staged_as_recorded(name: str) -> None:
+    case = RECORDED_PROCESSORS[name]
+    result = normalise({file: to_json(content) for file, content in case["files"].items()})
+    assert {file: json.loads(content) for file, content in result.files.items()} == case["staged"]
+
+
+@pytest.mark.parametrize("name", RECORDED_PROCESSORS)
+def test_images_are_cut_in_transformers_4_as_they_are_in_5(name: str) -> None:
+    case = RECORDED_PROCESSORS[name]
+    assert case["effective_in_4"] == case["effective_in_5"]
+    assert case["in_4_as_written"] != case["effective_in_5"]
+
+
+def test_settings_of_images_in_both_files_stay_in_the_one_that_transformers_4_reads() -> None:
+    own = IMAGES | PIXELS
+    result = normalised(
+        preprocessor_config=own,
+        processor_config={"processor_class": "Qwen2VLProcessor", "image_processor": {"size": {}}},
+    )
+    assert content_of(result, "preprocessor_config.json") == own
+    assert content_of(result, "processor_config.json") == {"processor_class": "Qwen2VLProcessor"}
+
+
+def test_pixels_that_are_named_for_transformers_4_stay() -> None:
+    assert normalised(preprocessor_config=IMAGES | {"min_pixels": 1, "max_pixels": 2}).changes == ()
+
+
+def test_the_size_of_another_class_of_images_stays() -> None:
+    images = {"image_processor_type": "MllamaImageProcessor", "size": {"shortest_edge": 1}}
+    assert normalised(preprocessor_config=images).changes == ()
+
+
+def test_what_matters_is_told_from_what_bedrock_may_read_as_it_is() -> None:
+    result = normalise(
+        {
+            "config.json": to_json({"model_type": "llama", "rope_parameters": {}, "dtype": "a"}),
+            "chat_template.jinja": b"{{ messages }}",
+            "tokenizer_config.json": to_json({"tokenizer_class": "TokenizersBackend"}),
+            INDEX: to_json({"metadata": {"format": "pt"}, "weight_map": {}}),
+        }
+    )
+    assert [(change.file, change.field) for change in result.changes if change.matters] == [
+        ("config.json", "rope_parameters"),
+        ("tokenizer_config.json", "tokenizer_class"),
+    ]
+    of_gpt_oss = {"config.json": to_json({"model_type": "gpt_oss"}), INDEX: b'{"metadata": 1}'}
+    assert all(change.matters for change in normalise(of_gpt_oss).changes)
 
 
 def test_a_long_value_is_cut_in_the_record_and_whole_in_the_copy() -> None:
@@ -363,8 +449,7 @@ def test_whatever_the_files_hold_each_difference_has_a_record_and_a_second_time_
     files: dict[str, bytes],
 ) -> None:
     once = normalise(files)
-    differing = {file for file in files if once.files.get(file) != files[file]}
+    differing = {file for file in files | once.files if once.files.get(file) != files.get(file)}
     assert {change.file for change in once.changes} == differing
-    assert set(once.files) <= set(files)
     json.dumps([asdict(change) for change in once.changes], ensure_ascii=False).encode()
     assert normalise(once.files) == Normalised(once.files, ())

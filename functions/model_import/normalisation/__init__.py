@@ -9,6 +9,7 @@ from model_import.normalisation.configuration import normalise_configuration
 from model_import.normalisation.document import Change, StagedCopy
 from model_import.normalisation.generation import normalise_generation
 from model_import.normalisation.index import normalise_index
+from model_import.normalisation.processor import normalise_processor
 from model_import.normalisation.tokenizer import normalise_tokenizer
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def normalise(files: Mapping[str, bytes]) -> Normalised:
     copy = StagedCopy(dict(files))
     normalise_configuration(copy)
     normalise_tokenizer(copy)
+    normalise_processor(copy)
     normalise_index(copy)
     normalise_generation(copy)
     return Normalised(copy.files, tuple(copy.changes))

@@ -111,6 +111,7 @@ def _rename_dtype(document: Document) -> None:
                 {"torch_dtype": section["dtype"]},
                 "transformers 4.51.3 reads torch_dtype, and takes float32 without it.",
                 within=within,
+                matters=False,
             )
 
 

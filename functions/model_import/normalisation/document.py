@@ -22,7 +22,8 @@ class Change:
     """One thing that the staged copy has otherwise than the repository.
 
     `field` is dotted, or None where the whole file is meant. `before` and `after` are JSON values,
-    None where there is nothing, and the head of their text where they are long.
+    None where there is nothing, and the head of their text where they are long. `matters`: left as
+    it is, the model would fail or be another; what does not matter so might be read otherwise.
     """
 
     file: str
@@ -30,6 +31,7 @@ class Change:
     before: Any
     after: Any
     why: str
+    matters: bool = True
 
 
 @dataclass(slots=True)
@@ -40,15 +42,24 @@ class Document:
     root: JsonObject
     changes: list[Change] = field(default_factory=list)
 
-    def put(self, key: str, value: Any, why: str) -> None:  # noqa: ANN401 any JSON value
+    def put(self, key: str, value: Any, why: str, *, matters: bool = True) -> None:  # noqa: ANN401 any JSON value
         """Set a key of the object."""
-        self._record(key, self.root.get(key), value, why)
+        self._record(key, self.root.get(key), value, why, matters=matters)
         self.root[key] = value
 
-    def replace(self, key: str, by: JsonObject, why: str, *, within: str | None = None) -> None:
+    def replace(
+        self,
+        key: str,
+        by: JsonObject,
+        why: str,
+        *,
+        within: str | None = None,
+        matters: bool = True,
+    ) -> None:
         """Put other keys where `key` is, in the object or in an object `within` it."""
         section = self.root if within is None else self.root[within]
-        self._record(key if within is None else f"{within}.{key}", section[key], by, why)
+        name = key if within is None else f"{within}.{key}"
+        self._record(name, section[key], by, why, matters=matters)
         items = list(section.items())
         section.clear()
         for name, value in items:
@@ -57,8 +68,9 @@ class Document:
             else:
                 section[name] = by.get(name, value)
 
-    def _record(self, name: str, before: Any, after: Any, why: str) -> None:  # noqa: ANN401 any JSON value
-        self.changes.append(Change(self.file, name, _shortened(before), _shortened(after), why))
+    def _record(self, name: str, before: Any, after: Any, why: str, *, matters: bool) -> None:  # noqa: ANN401 any JSON value
+        change = Change(self.file, name, _shortened(before), _shortened(after), why, matters)
+        self.changes.append(change)
 
 
 @dataclass(slots=True)
@@ -89,10 +101,15 @@ class StagedCopy:
             self.changes += document.changes
         return True
 
+    def create(self, file: str, root: JsonObject, why: str) -> None:
+        """Add a file that the repository does not have."""
+        self.files[file] = _to_bytes(root)
+        self.changes.append(Change(file, None, None, _shortened(root), why))
+
     def drop(self, file: str, why: str) -> None:
-        """Leave a file out of the copy."""
+        """Leave a file out of the copy, which holds elsewhere what was in it."""
         before = _shortened(self.files.pop(file).decode(errors="backslashreplace"))
-        self.changes.append(Change(file, None, before, None, why))
+        self.changes.append(Change(file, None, before, None, why, matters=False))
 
 
 def _is_shallow(value: JsonObject) -> bool:

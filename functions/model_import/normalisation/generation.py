@@ -1,9 +1,11 @@
-"""generation_config.json: with the ids that end a turn of GPT-OSS."""
+"""generation_config.json: with the ids at which Bedrock's runtime ends a turn of GPT-OSS."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from model_import.bedrock_rules import bedrock_rules
 from model_import.preflight.configuration import CONFIG
 
 if TYPE_CHECKING:
@@ -11,23 +13,29 @@ if TYPE_CHECKING:
 
 _GENERATION: Final = "generation_config.json"
 
-_GPT_OSS_ENDS: Final = [200002, 199999, 200012]
-"""<|return|>, <|endoftext|>, <|call|>: the FAQ of Custom Model Import, 2026-10-05."""
+_WHY: Final = "Without all of these, Bedrock's runtime fails when the model is invoked."
 
 
 def normalise_generation(copy: StagedCopy) -> None:
-    """Complete the end-of-turn ids of GPT-OSS; no other family needs a change."""
-    config = copy.read(CONFIG)
-    if config is not None and config.get("model_type") == "gpt_oss":
-        copy.edit(_GENERATION, _complete_ends)
+    """Complete the end-of-turn ids of a family whose ids Bedrock's runtime asks for."""
+    config = copy.read(CONFIG) or {}
+    row = bedrock_rules().architecture(str(config.get("model_type")))
+    if row is None or not row.required_end_ids:
+        return
+    if _GENERATION in copy.files:
+        copy.edit(_GENERATION, partial(_complete_ends, row.required_end_ids))
+    else:
+        ends = _completed(row.required_end_ids, config.get("eos_token_id"))
+        copy.create(_GENERATION, {"eos_token_id": ends}, _WHY)
 
 
-def _complete_ends(document: Document) -> None:
+def _complete_ends(required: tuple[int, ...], document: Document) -> None:
     found = document.root.get("eos_token_id")
-    ends = found if isinstance(found, list) else [found]
-    if any(end not in ends for end in _GPT_OSS_ENDS):
-        document.put(
-            "eos_token_id",
-            _GPT_OSS_ENDS,
-            "Without all three, Bedrock's runtime fails when the model is invoked.",
-        )
+    if not isinstance(found, list) or any(end not in found for end in required):
+        document.put("eos_token_id", _completed(required, found), _WHY)
+
+
+def _completed(required: tuple[int, ...], found: object) -> list[object]:
+    """Return the required ids, and behind them the others that the publisher states."""
+    stated = found if isinstance(found, list) else [] if found is None else [found]
+    return [*required, *(end for end in stated if end not in required)]

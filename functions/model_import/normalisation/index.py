@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from model_import.preflight.configuration import CONFIG
 from model_import.preflight.repository import INDEX
 
 if TYPE_CHECKING:
@@ -15,10 +17,11 @@ _ACCEPTED: Final = "total_size"
 
 def normalise_index(copy: StagedCopy) -> None:
     """Leave `metadata` in the index, and in it the total size alone."""
-    copy.edit(INDEX, _reduce_metadata)
+    config = copy.read(CONFIG) or {}
+    copy.edit(INDEX, partial(_reduce_metadata, matters=config.get("model_type") == "gpt_oss"))
 
 
-def _reduce_metadata(document: Document) -> None:
+def _reduce_metadata(document: Document, *, matters: bool) -> None:
     found = document.root.get("metadata")
     metadata = found if isinstance(found, dict) else {}
     accepted = {key: value for key, value in metadata.items() if key == _ACCEPTED}
@@ -27,4 +30,5 @@ def _reduce_metadata(document: Document) -> None:
             "metadata",
             accepted,
             "Bedrock asks for metadata in the index, and takes nothing in it but the total size.",
+            matters=matters,
         )

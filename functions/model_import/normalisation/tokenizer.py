@@ -76,6 +76,7 @@ def _embed(template: str, document: Document) -> None:
             "chat_template",
             template,
             "Bedrock's pages disagree on where it reads a separate template; both take it here.",
+            matters=False,
         )
 
 
@@ -87,4 +88,5 @@ def _choose_default(document: Document) -> None:
             "chat_template",
             template,
             "Bedrock takes one template; of several named ones transformers uses this.",
+            matters=False,
         )

@@ -435,5 +435,13 @@ _ENTRIES: Final = (
         'Bedrock would read a value wrongly, and the input has `"normalise": false`.',
         'Leave "normalise" on, or change it.',
     ),
+    CatalogueEntry(
+        "NORMALISING_ADVISED",
+        Subject.COPY,
+        "warning",
+        'Bedrock may read a value otherwise than it is meant, and the input has `"normalise": '
+        "false`.",
+        'Leave "normalise" on, or change it.',
+    ),
 )
 CATALOGUE: Final = {entry.code: entry for entry in _ENTRIES}

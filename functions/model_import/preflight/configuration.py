@@ -81,16 +81,17 @@ class _Scaling:
 
 def _scaling(place: dict[str, Any]) -> _Scaling | None:
     """Return a scaling that has a usable factor; 4.51.3 reads `type` where `rope_type` is not."""
-    match place.get("rope_scaling"):
-        case {"factor": int() | float() as factor} as found if (
-            not isinstance(factor, bool) and 1 <= factor <= _FACTOR_AT_MOST
-        ):
-            original = found.get("original_max_position_embeddings")
-            kind = found.get("rope_type", found.get("type"))
-            usable = type(original) is int and 0 < original <= _TOKENS_AT_MOST
-            return _Scaling(kind, factor, original if usable else None)
-        case _:
-            return None
+    found = place.get("rope_scaling")
+    if not isinstance(found, dict):
+        return None
+    factor, original = found.get("factor"), found.get("original_max_position_embeddings")
+    if isinstance(factor, bool) or not isinstance(factor, int | float):
+        return None
+    if not 1 <= factor <= _FACTOR_AT_MOST:
+        return None
+    if type(original) is not int or not 0 < original <= _TOKENS_AT_MOST:
+        original = None
+    return _Scaling(found.get("rope_type", found.get("type")), factor, original)
 
 
 def _scaled(stated: int, scaling: _Scaling | None) -> int:

@@ -74,7 +74,7 @@ def _check_id(
     if not without_row:
         return
     found = f"It is {value}, and the model has {rows} tokens, from 0 on"
-    if without_row <= {_NO_TOKEN, *(row.default_token_ids.values() if row else ())}:
+    if without_row <= _unasked(row):
         yield Finding.of(
             "TOKEN_ID_UNUSED",
             where,
@@ -83,6 +83,13 @@ def _check_id(
         )
     else:
         yield _invalid(where, found)
+
+
+def _unasked(row: Architecture | None) -> set[int]:
+    """Return the ids that a file may have though nobody meant a token of this vocabulary."""
+    if row is None:
+        return {_NO_TOKEN}
+    return {_NO_TOKEN, *row.default_token_ids.values(), *row.required_end_ids}
 
 
 def _invalid(where: str, found: str) -> Finding:

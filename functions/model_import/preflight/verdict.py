@@ -189,12 +189,15 @@ def _hides_tensors(finding: Finding) -> bool:
 
 
 def _of_change(change: Change, *, normalising: bool) -> Finding:
-    where = change.file if change.field is None else f"{change.file}: {change.field}"
-    after = json.dumps(change.after, ensure_ascii=False)
+    left = "NEEDS_NORMALISING" if change.matters else "NORMALISING_ADVISED"
+    before, after = (
+        "absent" if value is None else json.dumps(value, ensure_ascii=False)
+        for value in (change.before, change.after)
+    )
     return Finding.of(
-        "NORMALISED" if normalising else "NEEDS_NORMALISING",
-        where,
-        found=f"It is {json.dumps(change.before, ensure_ascii=False)}. {change.why}",
+        "NORMALISED" if normalising else left,
+        change.file if change.field is None else f"{change.file}: {change.field}",
+        found=f"It is {before}. {change.why}",
         accepted=f"{'In the copy it is' if normalising else 'It should be'} {after}.",
     )
 

@@ -1,0 +1,55 @@
+"""The settings of a multimodal model's images, in the file and under the names of 4.51.3.
+
+transformers 5 writes them into processor_config.json; 4.51.3 looks for preprocessor_config.json and
+fails without it. Of the size in pixels 4.51.3 reads two names that 5 does not write any more, and
+takes its defaults without them. Held by recordings of both.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from model_import.normalisation.document import Document, StagedCopy
+
+_PROCESSOR: Final = "processor_config.json"
+_IMAGES: Final = "preprocessor_config.json"
+_SECTION: Final = "image_processor"
+_OF_QWEN: Final = ("Qwen2VLImageProcessor", "Qwen2VLImageProcessorFast")
+_PIXELS: Final = {"min_pixels": "shortest_edge", "max_pixels": "longest_edge"}
+
+
+def normalise_processor(copy: StagedCopy) -> None:
+    """Put the settings of images where transformers 4.51.3 reads them."""
+    settings = (copy.read(_PROCESSOR) or {}).get(_SECTION)
+    if isinstance(settings, dict):
+        if _IMAGES not in copy.files:
+            copy.create(
+                _IMAGES,
+                settings,
+                f"transformers 4.51.3 looks here for the settings of images, not in {_PROCESSOR}.",
+            )
+        copy.edit(_PROCESSOR, _leave_out_images)
+    copy.edit(_IMAGES, _name_pixels)
+
+
+def _leave_out_images(document: Document) -> None:
+    document.replace(
+        _SECTION,
+        {},
+        f"transformers 4.51.3 reads it from {_IMAGES}, and fails when it is here as well.",
+    )
+
+
+def _name_pixels(document: Document) -> None:
+    root, size = document.root, document.root.get("size")
+    if root.get("image_processor_type") not in _OF_QWEN or not isinstance(size, dict):
+        return
+    for name, of_size in _PIXELS.items():
+        if root.get(name) is None and type(size.get(of_size)) is int:
+            document.put(
+                name,
+                size[of_size],
+                f"transformers 4.51.3 passes over size.{of_size} for this class, and takes its "
+                f"default where there is no {name}.",
+            )
