@@ -19,6 +19,8 @@ _START: Final = (
     "import sys; sys.path[:] = sys.argv[1:];"
     "from model_import.rendering_process import serve; serve()"
 )
+READY: Final = "ready"
+# The process's first line: what ends it from there on is the template.
 _SECONDS_AT_MOST: Final = 30.0
 # By the clock, for a process that waits and does not work; work has a budget of its own.
 
@@ -61,7 +63,11 @@ def render_bounded(
     conversations: Sequence[Conversation],
     budget: Budget = DEFAULT_BUDGET,
 ) -> list[Rendering]:
-    """Return a rendering for each conversation; takes a tenth of a second to start."""
+    """Return a rendering for each conversation; takes a tenth of a second to start.
+
+    Raises:
+        RuntimeError: The process did not start, which is no fault of the template.
+    """
     order = {
         "source": source,
         "tokens": dict(tokens),
@@ -71,19 +77,20 @@ def render_bounded(
     # Isolated and without site: the interpreter reads no variable and runs no start-up file.
     command = [sys.executable, "-I", "-S", "-c", _START, *sys.path]
     try:
-        done = subprocess.run(  # noqa: S603  this very interpreter
+        output = subprocess.run(  # noqa: S603  this very interpreter
             command,
             input=json.dumps(order).encode(),
             capture_output=True,
             timeout=_SECONDS_AT_MOST,
             check=False,
         )
-        output, died = done.stdout, done.returncode != 0
+        written, complaint = output.stdout, output.stderr
     except subprocess.TimeoutExpired as expired:
-        output, died = expired.stdout or b"", True
+        written, complaint = expired.stdout or b"", expired.stderr or b""
     # The last line may be cut where the process was ended.
-    lines = [line for line in output.split(b"\n")[:-1] if line]
+    ready, *lines = written.split(b"\n")[:-1] or [b""]
+    if ready != READY.encode():
+        raise RuntimeError(f"no process for chat templates: {complaint.decode(errors='replace')}")
     renderings = [Rendering(**json.loads(line)) for line in lines]
-    missing = len(conversations) - len(renderings)
-    why = "it took more time or memory than a template may" if died else "it wrote nothing"
-    return renderings + [Rendering(failure=why)] * missing
+    ended = Rendering(failure="it takes more time or memory than a template may")
+    return renderings + [ended] * (len(conversations) - len(renderings))

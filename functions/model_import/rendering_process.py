@@ -9,6 +9,7 @@ import resource
 import signal
 import sys
 
+from model_import.bounded_rendering import READY
 from model_import.chat_rendering import render_chat
 from model_import.chat_template import ChatTemplateError
 
@@ -23,6 +24,7 @@ def serve() -> None:
         render_chat(_WARM_UP, [], {})
     processor_seconds, memory_bytes, characters = order["budget"]
     _give_up_rights(processor_seconds, memory_bytes)
+    _write(READY)
     for messages, asking in order["conversations"]:
         try:
             text = render_chat(order["source"], messages, order["tokens"], asking=asking)
@@ -31,8 +33,12 @@ def serve() -> None:
                 answer = {"failure": f"it writes more than {characters:,} characters"}
         except ChatTemplateError as error:
             answer = {"failure": str(error)[:characters]}
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
+        _write(json.dumps(answer))
+
+
+def _write(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _give_up_rights(processor_seconds: float, memory_bytes: int) -> None:

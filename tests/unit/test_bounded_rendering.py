@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from model_import.bounded_rendering import Budget, Conversation, Rendering, render_bounded
@@ -102,3 +106,26 @@ def test_a_template_does_not_get_out_of_the_sandbox(source: str) -> None:
     (rendering,) = render(source)
     assert "class" not in rendering.text
     assert rendering.failure is not None or rendering.text == ""
+
+
+def test_a_process_that_does_not_start_is_not_held_against_the_template(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.path", [])
+    with pytest.raises(RuntimeError, match="No module named"):
+        render("{{ 1 }}")
+
+
+def test_a_template_finds_no_credentials_and_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
+    program = (
+        "import os, socket; from model_import.rendering_process import _give_up_rights\n"
+        "_give_up_rights(1.0, 256_000_000)\n"
+        "for act in (lambda: open('/proc/self/environ'), socket.socket, os.environ.__getitem__):\n"
+        "    try: act(*['AWS_SECRET_ACCESS_KEY'] * (act == os.environ.__getitem__))\n"
+        "    except (OSError, KeyError) as error: print(type(error).__name__)\n"
+    )
+    command = [sys.executable, "-c", program]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    output = subprocess.run(command, capture_output=True, check=True, env=environment).stdout
+    assert output.split() == [b"OSError", b"OSError", b"KeyError"]
