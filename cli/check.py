@@ -95,6 +95,7 @@ def _report(snapshot: Snapshot, verdict: Verdict) -> dict[str, Any]:
             "bytes": verdict.weights_bytes,
             "dtype": verdict.dtype,
             "architecture": verdict.architecture,
+            "kind": verdict.kind,
             "context_length": verdict.context_length,
             "parameters": verdict.parameters,
             "model_name": model_name(source.repo_id, source.commit),
@@ -106,8 +107,9 @@ def _show(console: Console, report: dict[str, Any]) -> None:
     verdict = "[green]importable[/]" if report["importable"] else "[red]refused[/]"
     console.print(f"[bold]{report['repo_id']}[/] at {report['commit']}: {verdict}", soft_wrap=True)
     plan = report["plan"]
+    kind = f" ({plan['kind']})" if plan["kind"] else ""
     console.print(
-        f"{plan['architecture']}, {plan['parameters']:,} parameters, {plan['dtype']}, "
+        f"{plan['architecture']}{kind}, {plan['parameters']:,} parameters, {plan['dtype']}, "
         f"{plan['bytes'] / 1e9:.2f} GB in {plan['files']} files, context {plan['context_length']}; "
         f"on Bedrock {plan['model_name']}",
         highlight=False,

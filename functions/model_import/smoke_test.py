@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
+from model_import.bounded_rendering import Conversation, render_bounded
 from model_import.chat_format import ChatFormat, Message, chat_format
+from model_import.chat_template import (
+    TEMPLATE_JINJA,
+    TEMPLATE_JSON,
+    ChatTemplateError,
+    find_chat_template,
+    special_tokens,
+)
 from model_import.errors import ModelNotReadyError, SmokeTestFailedError
 from model_import.records import split_s3_uri
 
@@ -50,10 +58,14 @@ DEFAULT_MESSAGES: Final[list[Message]] = [
 
 @dataclass(frozen=True, slots=True)
 class Tokenizer:
-    """What the staged tokenizer says of the body format: a template, or else special tokens."""
+    """What the staged tokenizer says of the body format: a template, or else special tokens.
+
+    A template that fails on a user message is none; many take no system message.
+    """
 
     has_chat_template: bool
     special_tokens: frozenset[str]
+    takes_system_messages: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +104,40 @@ def read_tokenizer(s3: S3Client, s3_uri: str) -> Tokenizer:
         except s3.exceptions.NoSuchKey:
             return None
 
-    config = json.loads(read("tokenizer_config.json") or b"{}")
-    template = config.get("chat_template") or any(
-        read(path) for path in ("chat_template.jinja", "chat_template.json")
-    )
+    paths = ("tokenizer_config.json", "special_tokens_map.json", TEMPLATE_JINJA, TEMPLATE_JSON)
+    files = {path: content for path in paths if (content := read(path)) is not None}
+    config = json.loads(files.get("tokenizer_config.json", b"{}"))
+    chats = _try_template(files, config)
     added = (config.get("added_tokens_decoder") or {}).values()
     if not added:
         added = json.loads(read("tokenizer.json") or b"{}").get("added_tokens", [])
-    return Tokenizer(bool(template), frozenset(token["content"] for token in added))
+    return Tokenizer(
+        has_chat_template=any(chats),
+        special_tokens=frozenset(token["content"] for token in added),
+        takes_system_messages=chats[0] or not any(chats),
+    )
+
+
+def _try_template(files: dict[str, bytes], config: dict[str, Any]) -> tuple[bool, bool]:
+    """Return whether the template takes the messages with the system's, and without."""
+    try:
+        source = find_chat_template(files, config)
+    except ChatTemplateError:
+        source = None
+    if not source:
+        return False, False
+    tokens = special_tokens(config, json.loads(files.get("special_tokens_map.json", b"{}")))
+    conversations = [Conversation(DEFAULT_MESSAGES), Conversation(_without_system())]
+    tried = render_bounded(source, tokens, conversations)
+    whole, folded = (rendering.failure is None for rendering in tried)
+    return whole, folded
+
+
+def _without_system() -> list[Message]:
+    """Return the messages with the system's text at the head of the first question."""
+    system, question, *others = DEFAULT_MESSAGES
+    content = f"{system['content']}\n\n{question['content']}"
+    return [{"role": "user", "content": content}, *others]
 
 
 def run_smoke_test(  # noqa: PLR0913 – each is one thing of its own
@@ -119,7 +157,8 @@ def run_smoke_test(  # noqa: PLR0913 – each is one thing of its own
         ModelNotReadyError: Bedrock is still loading the model.
         SmokeTestFailedError: The answer is empty, did not end, or is not what was expected.
     """
-    messages = [{"role": "user", "content": prompt}] if prompt else DEFAULT_MESSAGES
+    default = DEFAULT_MESSAGES if tokenizer.takes_system_messages else _without_system()
+    messages = [{"role": "user", "content": prompt}] if prompt else default
     format_ = None if tokenizer.has_chat_template else chat_format(set(tokenizer.special_tokens))
     # Prompt and answer share the context; models of 512 tokens exist.
     tokens_at_most = min(_TOKENS_AT_MOST, (context_length or _TOKENS_AT_MOST) // 2)

@@ -34,6 +34,7 @@ def test_a_healthy_repository_is_importable_and_its_plan_is_told() -> None:
     told = report(result)
     assert told["importable"] is True
     assert told["plan"]["architecture"] == "LlamaForCausalLM"
+    assert told["plan"]["kind"] == "decoder"
     assert told["plan"]["dtype"] == "BF16"
     assert told["plan"]["model_name"].startswith("model-import-Tiny-Quiz-Llama-Instruct-")
 

@@ -520,6 +520,25 @@ def test_what_would_be_put_right_refuses_when_normalising_is_off() -> None:
     assert not verdict.importable
 
 
+def test_what_bedrock_may_read_as_it_is_refuses_nothing_when_normalising_is_off() -> None:
+    config = to_json(TOKENIZER_CONFIG | {"chat_template": {"default": CHAT_TEMPLATE}})
+    files = llama_files() | {"tokenizer_config.json": config}
+    verdict = judge(snapshot_of(files), FakeReaders(files), REGION, normalising=False)
+
+    (finding,) = verdict.findings
+    assert (finding.code, finding.severity) == ("NORMALISING_ADVISED", "warning")
+    assert finding.where == "tokenizer_config.json: chat_template"
+    assert verdict.importable
+
+
+@pytest.mark.parametrize(
+    ("model_type", "kind"),
+    [("llama", "decoder"), ("t5", "encoder-decoder"), ("mllama", "multimodal"), ("bert", None)],
+)
+def test_a_verdict_says_of_which_kind_the_model_is(model_type: str, kind: str | None) -> None:
+    assert verdict_on(llama_files(model_type=model_type)).kind == kind
+
+
 LLAMA3_ROPE = {
     "rope_type": "llama3",
     "factor": 8.0,

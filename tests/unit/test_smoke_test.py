@@ -386,8 +386,46 @@ def test_a_template_is_found_in_the_tokenizer_configuration(s3: S3Client, templa
 
 @pytest.mark.parametrize("name", ["chat_template__jinja", "chat_template__json"])
 def test_a_template_is_found_in_a_file_of_its_own(s3: S3Client, name: str) -> None:
-    files: dict[str, object] = {"tokenizer_config__json": {}, name: b"{{ messages }}"}
+    template = b"{{ messages }}" if name.endswith("jinja") else {"chat_template": "{{ messages }}"}
+    files: dict[str, object] = {"tokenizer_config__json": {}, name: template}
     assert staged(s3, **files).has_chat_template
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ raise_exception('tools only') }}",
+        "{% for %}",
+        [{"name": "rag", "template": "{{ messages }}"}],
+        {"name": "default"},
+        7,
+    ],
+)
+def test_a_template_that_takes_no_messages_is_none(s3: S3Client, template: object) -> None:
+    assert not staged(s3, tokenizer_config__json={"chat_template": template}).has_chat_template
+
+
+def test_a_template_that_cannot_be_read_is_none(s3: S3Client) -> None:
+    assert not staged(s3, chat_template__jinja=b"\xff").has_chat_template
+
+
+def test_a_template_that_refuses_a_system_message_is_asked_without_one(
+    s3: S3Client, bedrock: Bedrock
+) -> None:
+    template = (
+        "{% if messages[0].role == 'system' %}{{ raise_exception('No system prompt') }}{% endif %}"
+        "{{ messages }}"
+    )
+    tokenizer = staged(s3, tokenizer_config__json={"chat_template": template})
+    assert (tokenizer.has_chat_template, tokenizer.takes_system_messages) == (True, False)
+    bedrock.answers(chat("トランペット"))
+    ask(bedrock, tokenizer)
+    (sent,) = bedrock.bodies
+    roles = [message["role"] for message in sent["messages"]]
+    assert roles == ["user", "assistant", "user"]
+    first = sent["messages"][0]["content"]
+    assert first.startswith(DEFAULT_MESSAGES[0]["content"])
+    assert first.endswith(DEFAULT_MESSAGES[1]["content"])
 
 
 def test_special_tokens_come_from_the_tokenizer_configuration(s3: S3Client) -> None:
