@@ -97,6 +97,7 @@ def _report(snapshot: Snapshot, verdict: Verdict) -> dict[str, Any]:
             "architecture": verdict.architecture,
             "kind": verdict.kind,
             "context_length": verdict.context_length,
+            "chat_template": verdict.chat_template,
             "parameters": verdict.parameters,
             "model_name": model_name(source.repo_id, source.commit),
         },
@@ -110,7 +111,8 @@ def _show(console: Console, report: dict[str, Any]) -> None:
     kind = f" ({plan['kind']})" if plan["kind"] else ""
     console.print(
         f"{plan['architecture']}{kind}, {plan['parameters']:,} parameters, {plan['dtype']}, "
-        f"{plan['bytes'] / 1e9:.2f} GB in {plan['files']} files, context {plan['context_length']}; "
+        f"{plan['bytes'] / 1e9:.2f} GB in {plan['files']} files, context {plan['context_length']}, "
+        f"chat template in {plan['chat_template'] or 'no file'}; "
         f"on Bedrock {plan['model_name']}",
         highlight=False,
         soft_wrap=True,

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 TEMPLATE_JINJA: Final = "chat_template.jinja"
 TEMPLATE_JSON: Final = "chat_template.json"
+TOKENIZER_CONFIG: Final = "tokenizer_config.json"
 _SPECIAL_TOKENS: Final = (
     "bos_token",
     "eos_token",
@@ -35,6 +36,12 @@ def find_chat_template(
     """
     separate = separate_template(files)
     return default_template(tokenizer_config.get("chat_template")) if separate is None else separate
+
+
+def template_file(files: Mapping[str, bytes], tokenizer_config: Mapping[str, Any]) -> str | None:
+    """Return the file whose template counts, or None when there is none."""
+    embedded = TOKENIZER_CONFIG if tokenizer_config.get("chat_template") else None
+    return next((file for file in (TEMPLATE_JINJA, TEMPLATE_JSON) if file in files), embedded)
 
 
 def separate_template(files: Mapping[str, bytes]) -> str | None:

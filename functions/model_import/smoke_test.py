@@ -17,6 +17,7 @@ from model_import.chat_format import ChatFormat, Message, chat_format
 from model_import.chat_template import (
     TEMPLATE_JINJA,
     TEMPLATE_JSON,
+    TOKENIZER_CONFIG,
     ChatTemplateError,
     find_chat_template,
     special_tokens,
@@ -104,9 +105,9 @@ def read_tokenizer(s3: S3Client, s3_uri: str) -> Tokenizer:
         except s3.exceptions.NoSuchKey:
             return None
 
-    paths = ("tokenizer_config.json", "special_tokens_map.json", TEMPLATE_JINJA, TEMPLATE_JSON)
+    paths = (TOKENIZER_CONFIG, "special_tokens_map.json", TEMPLATE_JINJA, TEMPLATE_JSON)
     files = {path: content for path in paths if (content := read(path)) is not None}
-    config = json.loads(files.get("tokenizer_config.json", b"{}"))
+    config = json.loads(files.get(TOKENIZER_CONFIG, b"{}"))
     chats = _try_template(files, config)
     added = (config.get("added_tokens_decoder") or {}).values()
     if not added:

@@ -85,6 +85,7 @@ def test_an_importable_repository_has_no_findings_and_is_told_in_figures() -> No
         "architecture": "LlamaForCausalLM",
         "kind": "decoder",
         "context_length": 8192,
+        "chat_template": "tokenizer_config.json",
         "dtype": "BF16",
         "parameters": 68,
         "weights_files": 2,
@@ -374,6 +375,7 @@ def test_chat_template_missing_is_a_warning_that_refuses_nothing(tokenizer_confi
     files = llama_files() | {"tokenizer_config.json": tokenizer_config}
     finding = only_finding(files)
     assert (finding.code, finding.severity) == ("CHAT_TEMPLATE_MISSING", "warning")
+    assert verdict_on(files).chat_template is None
     assert verdict_on(files).importable
 
 
@@ -384,6 +386,7 @@ def test_a_chat_template_may_be_a_file_of_its_own(path: str) -> None:
     config = {name: value for name, value in TOKENIZER_CONFIG.items() if name != "chat_template"}
     files = llama_files() | {"tokenizer_config.json": to_json(config), path: template}
     assert codes(files) == []
+    assert verdict_on(files).chat_template == path
 
 
 def test_all_findings_come_at_once_with_the_errors_first() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from model_import.chat_template import (
     TEMPLATE_JINJA,
     TEMPLATE_JSON,
+    TOKENIZER_CONFIG,
     ChatTemplateError,
     default_template,
     separate_template,
@@ -16,7 +17,6 @@ from model_import.chat_template import (
 if TYPE_CHECKING:
     from model_import.normalisation.document import Document, StagedCopy
 
-_TOKENIZER: Final = "tokenizer_config.json"
 
 _NAMES_OF_5: Final = ("TokenizersBackend", "SentencePieceBackend", "PythonBackend")
 """The base classes of transformers 5, by which it names a tokenizer without a class of its own."""
@@ -29,7 +29,7 @@ def normalise_tokenizer(copy: StagedCopy) -> None:
     """Name a class that Bedrock knows and embed the chat template, as the only one."""
     template = _separate_template(copy)
     edited = copy.edit(
-        _TOKENIZER,
+        TOKENIZER_CONFIG,
         _use_known_class,
         _name_extra_tokens,
         partial(_embed, template) if template is not None else _choose_default,

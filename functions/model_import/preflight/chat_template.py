@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from model_import.bounded_rendering import Conversation, Rendering, render_bounded
-from model_import.chat_template import ChatTemplateError, find_chat_template, named_templates
+from model_import.chat_template import (
+    TOKENIZER_CONFIG,
+    ChatTemplateError,
+    find_chat_template,
+    named_templates,
+)
 from model_import.preflight.finding import Finding
 from model_import.preflight.token_ids import answer_not_ended
-from model_import.preflight.tokenizer import CONFIG
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
 _QUESTION: Final = "Which of these is an instrument?"
 _ANSWER: Final = "The trumpet."
 _RULE: Final = "Answer in one word."
-_FIELD: Final = f"{CONFIG}: chat_template"
+_FIELD: Final = f"{TOKENIZER_CONFIG}: chat_template"
 _MARKER: Final = re.compile(r"<[|｜][^<>\s]{1,60}[|｜]>|</?s>|<(?:start|end)_of_turn>")
 # What the families that are imported, and their neighbours, write around a turn.
 _TEMPLATES_REMEMBERED: Final = 32
@@ -180,7 +184,7 @@ def _without_default(tokenizer: Tokenizer) -> Finding | None:
 def _missing() -> Finding:
     return Finding.of(
         "CHAT_TEMPLATE_MISSING",
-        CONFIG,
+        TOKENIZER_CONFIG,
         found="The repository has no chat template",
         accepted="Bedrock applies none of its own, and refuses chat messages and Converse.",
     )

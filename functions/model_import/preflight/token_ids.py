@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from model_import.chat_template import TOKENIZER_CONFIG
 from model_import.preflight.configuration import CONFIG
 from model_import.preflight.finding import Finding
 
@@ -114,7 +115,7 @@ def answer_not_ended(found: str, field: str, ends: tuple[int, ...]) -> Finding:
     stops = f"at {', '.join(map(str, ends))}" if ends else "at no token"
     return Finding.of(
         "ANSWER_NOT_ENDED",
-        f"tokenizer_config.json: {field}",
+        f"{TOKENIZER_CONFIG}: {field}",
         found=f"{found}, and generation stops {stops}",
         accepted=f"The eos_token_id of {GENERATION}, or else of {CONFIG}, has every token that "
         "ends an answer.",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from model_import.bedrock_rules import bedrock_rules
-from model_import.chat_template import special_tokens
+from model_import.chat_template import TOKENIZER_CONFIG, special_tokens
 from model_import.preflight.finding import Finding
 from model_import.preflight.vocabulary import Vocabulary, read_vocabulary
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from model_import.safetensors import Header
 
-CONFIG: Final = "tokenizer_config.json"
 VOCABULARY: Final = "tokenizer.json"
 _MAP: Final = "special_tokens_map.json"
 _EMBEDDING: Final = re.compile(r"(^|\.)(embed_tokens|shared|wte)\.weight$")
@@ -50,7 +49,7 @@ def read_tokenizer(
         findings.append(_invalid(path, "It is not a JSON object"))
         return {}
 
-    config, vocabulary = read(CONFIG), read(VOCABULARY)
+    config, vocabulary = read(TOKENIZER_CONFIG), read(VOCABULARY)
     if VOCABULARY in names and not findings and not _has_model(vocabulary):
         findings.append(_invalid(VOCABULARY, "It has no model with a vocab"))
     older = read_json(_MAP) if _MAP in names else None
@@ -99,7 +98,7 @@ def _check_class(config: dict[str, Any]) -> Iterator[Finding]:
     if found is not None and found not in accepted:
         yield Finding.of(
             "TOKENIZER_CLASS_UNSUPPORTED",
-            f"{CONFIG}: tokenizer_class",
+            f"{TOKENIZER_CONFIG}: tokenizer_class",
             found=f"The tokenizer is a {found}",
             accepted=f"Bedrock knows {', '.join(accepted)}.",
         )
@@ -126,7 +125,7 @@ def _check_special_tokens(tokenizer: Tokenizer, rows: int | None) -> Iterator[Fi
     without_row = rows is not None and size + len(unknown) > rows
     yield Finding.of(
         "SPECIAL_TOKEN_UNKNOWN",
-        CONFIG,
+        TOKENIZER_CONFIG,
         found=f"{_some(unknown)} is not in {VOCABULARY}, and is added on loading with the id {size}"
         + (f", where the embedding ends at {rows} rows" if without_row else ""),
         accepted="Special tokens that the model was trained with, which are in its vocabulary.",
@@ -147,7 +146,7 @@ def _check_agreement(tokenizer: Tokenizer) -> Iterator[Finding]:
     if known and differing:
         yield Finding.of(
             "TOKENIZER_FILES_DISAGREE",
-            f"{CONFIG}: added_tokens_decoder",
+            f"{TOKENIZER_CONFIG}: added_tokens_decoder",
             found=f"{len(differing)} tokens have other ids there than in {VOCABULARY}: "
             f"{_some(differing)}",
             accepted=f"The same ids in both; transformers takes those of {VOCABULARY}.",

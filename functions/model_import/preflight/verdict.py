@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from model_import.bedrock_rules import bedrock_rules
+from model_import.chat_template import TOKENIZER_CONFIG, template_file
 from model_import.normalisation import normalise
 from model_import.preflight.chat_template import check_chat_template
 from model_import.preflight.configuration import (
@@ -63,13 +64,17 @@ class FileReaders(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What preflight found, and the model in figures as far as it could be read."""
+    """What preflight found, and the model in figures as far as it could be read.
+
+    `chat_template` is the file of the repository that holds it.
+    """
 
     findings: tuple[Finding, ...]
     model_type: str | None
     architecture: str | None
     kind: Kind | None
     context_length: int | None
+    chat_template: str | None
     dtype: str | None
     parameters: int
     weights_files: int
@@ -144,6 +149,7 @@ def judge(
         architecture=_legible_text(architecture_class(config or {})),
         kind=None if row is None else row.kind,
         context_length=None if config is None else context_length(config),
+        chat_template=_template_file(small_files, read_json),
         dtype=_legible_text(weights.dtype),
         parameters=weights.parameters,
         weights_files=len(files.weights),
@@ -168,6 +174,13 @@ def _check_text(
         staged, tokenizer, end_ids(places, row), multimodal=row is not None and row.multimodal
     )
     return findings
+
+
+def _template_file(
+    small_files: Mapping[str, bytes], read_json: Callable[[str], object]
+) -> str | None:
+    config = read_json(TOKENIZER_CONFIG)
+    return template_file(small_files, config if isinstance(config, dict) else {})
 
 
 def _read_small_files(snapshot: Snapshot, readers: FileReaders) -> dict[str, bytes]:
