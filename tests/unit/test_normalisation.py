@@ -19,11 +19,16 @@ RECORDED: dict[str, dict[str, Any]] = json.loads(
 RECORDED_PROCESSORS: dict[str, dict[str, Any]] = json.loads(
     (Path(__file__).parent / "data" / "transformers5_processors.json").read_text(encoding="utf-8")
 )
+RECORDED_TOKENIZERS: dict[str, dict[str, Any]] = json.loads(
+    (Path(__file__).parent / "data" / "transformers5_tokenizers.json").read_text(encoding="utf-8")
+)
 INDEX = "model.safetensors.index.json"
 LONG_CHARACTERS = 10_000
 
 KEYS_THAT_MATTER = st.sampled_from(
     [
+        "add_prefix_space",
+        "backend",
         "chat_template",
         "dtype",
         "eos_token_id",
@@ -196,6 +201,76 @@ def test_a_tokenizer_class_of_transformers_5_becomes_one_that_bedrock_knows(name
 
 def test_a_tokenizer_class_that_bedrock_knows_stays() -> None:
     assert normalised(tokenizer_config={"tokenizer_class": "LlamaTokenizerFast"}).changes == ()
+
+
+@pytest.mark.parametrize("name", RECORDED_TOKENIZERS)
+def test_a_text_is_framed_in_transformers_4_as_it_is_in_5(name: str) -> None:
+    case = RECORDED_TOKENIZERS[name]
+    result = normalise({file: to_json(content) for file, content in case["files"].items()})
+    assert content_of(result, "tokenizer_config.json") == case["staged"]
+    assert case["ids_in_4"] == case["ids_in_5"]
+
+
+def test_what_transformers_4_would_frame_otherwise_is_what_this_is_for() -> None:
+    otherwise = [
+        name
+        for name, case in RECORDED_TOKENIZERS.items()
+        if case["ids_in_4_as_written"] != case["ids_in_5"]
+    ]
+    assert otherwise == [
+        "LlamaTokenizer, nothing around it",
+        "LlamaTokenizer, a beginning and an end",
+        "CodeLlamaTokenizer, nothing around it",
+        "CodeLlamaTokenizer, a beginning",
+        "CodeLlamaTokenizer, a beginning and an end",
+        "GPTNeoXTokenizer, a beginning",
+        "GPTNeoXTokenizer, a beginning and an end",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("config", "added"),
+    [
+        ({}, {"add_bos_token": False}),
+        ({"add_bos_token": True}, {}),
+        ({"tokenizer_class": "LlamaTokenizerFast"}, {"add_bos_token": False}),
+        ({"tokenizer_class": "Qwen2Tokenizer"}, {}),
+    ],
+)
+@pytest.mark.parametrize("processor", [None, 7, {"single": []}, {"processors": [7, {}]}])
+def test_what_frames_a_text_is_stated_where_nothing_states_it(
+    config: dict[str, Any], added: dict[str, Any], processor: object
+) -> None:
+    written = {"backend": "tokenizers", "tokenizer_class": "LlamaTokenizer", **config}
+    result = normalised(tokenizer_config=written, tokenizer={"post_processor": processor})
+    assert content_of(result, "tokenizer_config.json") == written | added
+
+
+def test_what_frames_a_text_is_found_behind_other_steps() -> None:
+    frame = [{"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}]
+    steps = {"processors": [{"type": "ByteLevel"}, {"type": "TemplateProcessing", "single": frame}]}
+    written = {"backend": "tokenizers", "tokenizer_class": "LlamaTokenizer"}
+    assert normalised(tokenizer_config=written, tokenizer={"post_processor": steps}).changes == ()
+
+
+@pytest.mark.parametrize(
+    ("sentencepiece", "staged"), [({}, None), ({"tokenizer.model": b""}, True)]
+)
+def test_a_prefix_that_only_a_sentencepiece_file_can_give_is_left_to_the_tokenizer(
+    sentencepiece: dict[str, bytes], staged: object
+) -> None:
+    config = {
+        "backend": "tokenizers",
+        "tokenizer_class": "LlamaTokenizer",
+        "add_prefix_space": True,
+    }
+    result = normalise({"tokenizer_config.json": to_json(config), **sentencepiece})
+    assert content_of(result, "tokenizer_config.json")["add_prefix_space"] is staged
+
+
+def test_a_tokenizer_that_transformers_4_wrote_keeps_its_defaults() -> None:
+    files = {"tokenizer_config": {"tokenizer_class": "LlamaTokenizer"}, "tokenizer": {}}
+    assert normalised(**files).changes == ()
 
 
 def test_a_list_of_extra_tokens_gets_the_name_that_transformers_4_has_for_it() -> None:

@@ -18,11 +18,28 @@ if TYPE_CHECKING:
     from model_import.normalisation.document import Document, StagedCopy
 
 
+_TOKENIZER: Final = "tokenizer.json"
+
 _NAMES_OF_5: Final = ("TokenizersBackend", "SentencePieceBackend", "PythonBackend")
 """The base classes of transformers 5, by which it names a tokenizer without a class of its own."""
 
 _ANY_TOKENIZER: Final = "PreTrainedTokenizerFast"
 """On Bedrock's list for every model; it reads tokenizer.json, which Bedrock requires."""
+
+
+_FRAMING: Final = {
+    "LlamaTokenizer": (True, False),
+    "CodeLlamaTokenizer": (True, False),
+    "GPTNeoXTokenizer": (False, False),
+}
+"""Classes that frame a text in 4.51.3 by add_bos_token and add_eos_token, whatever tokenizer.json
+says; and the defaults of the two."""
+
+_BUILT_ANEW: Final = ("LlamaTokenizer", "CodeLlamaTokenizer")
+_SENTENCEPIECE: Final = "tokenizer.model"
+
+_WRITTEN_BY_5: Final = "backend"
+"""A key that only transformers 5 writes; it leaves the two settings out, and 4 writes them."""
 
 
 def normalise_tokenizer(copy: StagedCopy) -> None:
@@ -32,6 +49,8 @@ def normalise_tokenizer(copy: StagedCopy) -> None:
         TOKENIZER_CONFIG,
         _use_known_class,
         _name_extra_tokens,
+        partial(_state_framing, copy),
+        partial(_read_as_it_is, copy),
         partial(_embed, template) if template is not None else _choose_default,
     )
     if edited and template is not None:
@@ -60,6 +79,58 @@ def _name_extra_tokens(document: Document) -> None:
         "transformers 4.51.3 expects an object of that name and fails on a list, which it calls "
         "additional_special_tokens.",
     )
+
+
+def _state_framing(copy: StagedCopy, document: Document) -> None:
+    root = document.root
+    defaults = _FRAMING.get(str(root.get("tokenizer_class")).removesuffix("Fast"))
+    if defaults is None or _WRITTEN_BY_5 not in root:
+        return
+    tokenizer = copy.read(_TOKENIZER)
+    if tokenizer is None:
+        return
+    framing = _framing(tokenizer.get("post_processor"))
+    for name, default, stated in zip(
+        ("add_bos_token", "add_eos_token"), defaults, framing, strict=True
+    ):
+        if name not in root and stated != default:
+            document.put(
+                name,
+                stated,
+                "transformers 4.51.3 frames a text by this setting, and not as the post_processor "
+                f"of {_TOKENIZER} says; transformers 5 does not write it.",
+            )
+
+
+def _read_as_it_is(copy: StagedCopy, document: Document) -> None:
+    root = document.root
+    if (
+        str(root.get("tokenizer_class")).removesuffix("Fast") in _BUILT_ANEW
+        and _WRITTEN_BY_5 in root
+        and root.get("add_prefix_space") is not None
+        and _SENTENCEPIECE not in copy.files
+    ):
+        document.put(
+            "add_prefix_space",
+            None,
+            f"transformers 4.51.3 builds this class anew from {_SENTENCEPIECE} where this is set, "
+            f"and fails without that file; {_TOKENIZER} says the same.",
+        )
+
+
+def _framing(processor: object) -> tuple[bool, bool]:
+    """Return whether a post_processor puts a token before a text, and one behind it."""
+    steps = processor.get("processors") if isinstance(processor, dict) else None
+    for step in steps if isinstance(steps, list) else [processor]:
+        pieces = step.get("single") if isinstance(step, dict) else None
+        if isinstance(pieces, list) and pieces:
+            first, last = ("SpecialToken" in piece for piece in map(_keys, (pieces[0], pieces[-1])))
+            return first, last
+    return False, False
+
+
+def _keys(value: object) -> set[object]:
+    return set(value) if isinstance(value, dict) else set()
 
 
 def _separate_template(copy: StagedCopy) -> str | None:
