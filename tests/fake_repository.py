@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from model_import.hub import Snapshot
 from model_import.manifest import RepositoryFile, Source
-from model_import.preflight.repository import INDEX
+from model_import.preflight.expected_tensors import expected_tensors
+from model_import.preflight.repository import INDEX, SINGLE
 from model_import.safetensors import DTYPE_BITS
 
 if TYPE_CHECKING:
@@ -23,6 +24,13 @@ SECOND_SHARD = "model-00002-of-00002.safetensors"
 LLAMA_CONFIG = {
     "model_type": "llama",
     "architectures": ["LlamaForCausalLM"],
+    "vocab_size": 8,
+    "hidden_size": 4,
+    "intermediate_size": 6,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "head_dim": 2,
     "max_position_embeddings": 8192,
     "bos_token_id": 1,
     "eos_token_id": 2,
@@ -48,8 +56,20 @@ TOKENIZER_CONFIG = {
     "unk_token": "<unk>",
     "chat_template": CHAT_TEMPLATE,
 }
-FIRST_TENSORS = {"model.embed_tokens.weight": ("BF16", (8, 4)), "model.norm.weight": ("BF16", (4,))}
-SECOND_TENSORS = {"lm_head.weight": ("BF16", (8, 4))}
+FIRST_TENSORS = {
+    "model.embed_tokens.weight": ("BF16", (8, 4)),
+    "model.layers.0.input_layernorm.weight": ("BF16", (4,)),
+    "model.layers.0.self_attn.q_proj.weight": ("BF16", (4, 4)),
+    "model.layers.0.self_attn.k_proj.weight": ("BF16", (2, 4)),
+    "model.layers.0.self_attn.v_proj.weight": ("BF16", (2, 4)),
+    "model.layers.0.self_attn.o_proj.weight": ("BF16", (4, 4)),
+    "model.layers.0.post_attention_layernorm.weight": ("BF16", (4,)),
+    "model.layers.0.mlp.gate_proj.weight": ("BF16", (6, 4)),
+    "model.layers.0.mlp.up_proj.weight": ("BF16", (6, 4)),
+    "model.layers.0.mlp.down_proj.weight": ("BF16", (4, 6)),
+}
+SECOND_TENSORS = {"model.norm.weight": ("BF16", (4,)), "lm_head.weight": ("BF16", (8, 4))}
+TENSORS = FIRST_TENSORS | SECOND_TENSORS
 
 type Tensors = Mapping[str, tuple[str, tuple[int, ...]]]
 
@@ -77,6 +97,29 @@ def llama_files(**config: object) -> Files:
     }
 
 
+def single_file(tensors: Tensors = TENSORS, **config: object) -> Files:
+    """Return the repository with these tensors in one file, and no index."""
+    files = llama_files(**config)
+    for path in (INDEX, FIRST_SHARD, SECOND_SHARD):
+        del files[path]
+    return {**files, SINGLE: safetensors_file(tensors)}
+
+
+def family_files(model_type: str, class_name: str, *, context_tokens: int | None = 8192) -> Files:
+    """Return a repository with every tensor that a shallow model of a family has."""
+    config: dict[str, Any] = {
+        "model_type": model_type,
+        "architectures": [class_name],
+        "num_hidden_layers": 1,
+    }
+    if context_tokens is not None:
+        config["max_position_embeddings"] = context_tokens
+    expected = expected_tensors(config)
+    assert expected is not None
+    tensors = {name: ("BF16", shape) for name, shape in expected.required.items()}
+    return single_file(tensors) | {"config.json": to_json(config)}
+
+
 def to_json(value: object) -> bytes:
     """Return a JSON file."""
     return json.dumps(value).encode()
@@ -85,7 +128,8 @@ def to_json(value: object) -> bytes:
 def index_of(shards: Mapping[str, Tensors]) -> bytes:
     """Return the index of shards."""
     weight_map = {name: shard for shard, tensors in shards.items() for name in tensors}
-    return to_json({"metadata": {"total_size": 0}, "weight_map": weight_map})
+    total_size = sum(_data_bytes(*form) for part in shards.values() for form in part.values())
+    return to_json({"metadata": {"total_size": total_size}, "weight_map": weight_map})
 
 
 def safetensors_file(tensors: Tensors) -> FakeFile:
@@ -93,7 +137,7 @@ def safetensors_file(tensors: Tensors) -> FakeFile:
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     position = 0
     for name, (dtype, shape) in tensors.items():
-        end = position + prod(shape) * DTYPE_BITS.get(dtype, 8) // 8
+        end = position + _data_bytes(dtype, shape)
         header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [position, end]}
         position = end
     text = to_json(header)
@@ -137,6 +181,10 @@ class FakeReader:
         if self.file.size_bytes > max_bytes:
             raise ValueError(self.path)
         return self.read(0, self.file.size_bytes)
+
+
+def _data_bytes(dtype: str, shape: tuple[int, ...]) -> int:
+    return prod(shape) * DTYPE_BITS.get(dtype, 8) // 8
 
 
 def _file(file: bytes | FakeFile) -> FakeFile:

@@ -22,12 +22,6 @@ if TYPE_CHECKING:
     from model_import.preflight.finding import Finding
 
 
-@pytest.fixture(autouse=True)
-def tensors_are_not_the_point(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the model have few tensors; the complete sets have tests of their own."""
-    monkeypatch.setattr("model_import.preflight.verdict.check_tensors", lambda *_: [])
-
-
 def findings(**files: bytes) -> tuple[Finding, ...]:
     """Return the findings on a healthy repository in which files were replaced."""
     renamed = {name.replace("_json", ".json"): content for name, content in files.items()}
