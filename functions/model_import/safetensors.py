@@ -12,8 +12,10 @@ from math import prod
 from typing import Any, Final
 
 LENGTH_BYTES: Final = 8
-HEADER_BYTES_AT_MOST: Final = 100_000_000
-# The format's own limit, in the reference implementation.
+HEADER_BYTES_AT_MOST: Final = 25_000_000
+# What huggingface_hub 2.4 reads; the format allows 100 MB. A model that Bedrock takes has 3 MB.
+DIMENSIONS_AT_MOST: Final = 64
+# torch has no tensor of more.
 LARGEST_NUMBER: Final = 2**64 - 1
 # Offsets, dimensions and their product are 64-bit there.
 
@@ -63,10 +65,15 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """All tensors of a file, in the order of their data."""
+    """All tensors of a file, in the order of their data.
+
+    `framework` is what `__metadata__` gives as its format: empty when it gives none, and None when
+    there is no `__metadata__`.
+    """
 
     tensors: tuple[Tensor, ...]
     header_bytes: int
+    framework: str | None = None
 
     @property
     def file_bytes(self) -> int:
@@ -85,7 +92,10 @@ def header_length(first_bytes: bytes, file_bytes: int) -> int:
         raise SafetensorsHeaderError(f"the file ends after {len(first_bytes)} bytes")
     length = int.from_bytes(first_bytes[:LENGTH_BYTES], "little")
     if not 2 <= length <= HEADER_BYTES_AT_MOST:  # noqa: PLR2004 – "{}" is two bytes
-        raise SafetensorsHeaderError(f"its first eight bytes announce a header of {length} bytes")
+        raise SafetensorsHeaderError(
+            f"its first eight bytes announce a header of {length} bytes, and one has 2 to "
+            f"{HEADER_BYTES_AT_MOST}"
+        )
     if LENGTH_BYTES + length > file_bytes:
         raise SafetensorsHeaderError(
             f"it announces a header of {length} bytes and is {file_bytes} bytes long"
@@ -107,7 +117,7 @@ def parse_header(text: bytes) -> Header:
         raise SafetensorsHeaderError(f"its header is not JSON ({error})") from error
     if not isinstance(data, dict):
         raise SafetensorsHeaderError("its header is not a JSON object")
-    _check_metadata(data.pop("__metadata__", None))
+    framework = _framework(data.pop("__metadata__", None))
     tensors = sorted(
         (_tensor(name, entry) for name, entry in data.items()),
         key=lambda tensor: (tensor.start, tensor.end),
@@ -120,7 +130,7 @@ def parse_header(text: bytes) -> Header:
                 "before it ends"
             )
         position = tensor.end
-    return Header(tuple(tensors), len(text))
+    return Header(tuple(tensors), len(text), framework)
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -130,19 +140,21 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def _check_metadata(metadata: object) -> None:
+def _framework(metadata: object) -> str | None:
     if metadata is None:
-        return
+        return None
     if not isinstance(metadata, dict) or not all(
         isinstance(text, str) for text in metadata.values()
     ):
         raise SafetensorsHeaderError(f"its __metadata__ are {metadata!r:.100}, not texts by name")
+    return str(metadata.get("format", ""))
 
 
 def _tensor(name: str, entry: object) -> Tensor:
     match entry:
         case {"dtype": str(dtype), "shape": [*shape], "data_offsets": [start, end]} if (
-            all(_is_number(number) for number in (*shape, start, end))
+            len(shape) <= DIMENSIONS_AT_MOST
+            and all(_is_number(number) for number in (*shape, start, end))
             and start <= end
             and prod(shape) <= LARGEST_NUMBER
         ):

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from model_import.json_files import parse_json
 from model_import.preflight.finding import legible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 type JsonObject = dict[str, Any]
-
-_LEVELS_AT_MOST: Final = 16
-"""Published files have five. Indented, each level adds to every line below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +80,8 @@ class StagedCopy:
 
     def read(self, file: str) -> JsonObject | None:
         """Return the JSON object in a file, or None when there is none that can be edited."""
-        try:
-            value = json.loads(self.files.get(file, b""))
-        except (ValueError, RecursionError):
-            return None
-        return value if isinstance(value, dict) and _is_shallow(value) else None
+        value = parse_json(self.files.get(file, b""))
+        return value if isinstance(value, dict) else None
 
     def edit(self, file: str, *edits: Callable[[Document], None]) -> bool:
         """Apply the edits to a file; return False when there is no JSON object to edit in it."""
@@ -110,20 +105,6 @@ class StagedCopy:
         """Leave a file out of the copy, which holds elsewhere what was in it."""
         before = _shortened(self.files.pop(file).decode(errors="backslashreplace"))
         self.changes.append(Change(file, None, before, None, why, matters=False))
-
-
-def _is_shallow(value: JsonObject) -> bool:
-    level: list[Any] = [value]
-    for _ in range(_LEVELS_AT_MOST):
-        level = [inner for outer in level for inner in _containers(outer)]
-        if not level:
-            return True
-    return False
-
-
-def _containers(value: JsonObject | list[Any]) -> list[Any]:
-    values = value.values() if isinstance(value, dict) else value
-    return [inner for inner in values if isinstance(inner, dict | list)]
 
 
 def _to_bytes(root: JsonObject) -> bytes:
