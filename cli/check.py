@@ -23,8 +23,10 @@ from model_import.errors import (
     ModelImportError,
 )
 from model_import.hub import read_snapshot
+from model_import.hub_conversions import find_conversion
 from model_import.hub_files import HubFiles
 from model_import.naming import model_name
+from model_import.preflight.licence import LicenceRules
 from model_import.preflight.verdict import judge
 from model_import.request import ImportRequest
 
@@ -50,8 +52,21 @@ _IMPORTABLE, _REFUSED, _NOT_CHECKED = 0, 1, 2
     type=click.Choice(bedrock_rules().regions),
     help="Where the import would run.",
 )
+@click.option(
+    "--allow-licence", multiple=True, metavar="ID", help="Refuse any other; may be repeated."
+)
+@click.option("--deny-licence", multiple=True, metavar="ID", help="Refuse it; may be repeated.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def check(repo_id: str, revision: str | None, hub: str, region: str, *, as_json: bool) -> None:
+def check(  # noqa: PLR0913 – options of a command
+    repo_id: str,
+    revision: str | None,
+    hub: str,
+    region: str,
+    *,
+    allow_licence: tuple[str, ...],
+    deny_licence: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Say whether Bedrock can import REPO_ID, with every finding at once.
 
     Reads metadata and headers, not one weight. HF_TOKEN may hold a token for gated repositories.
@@ -65,7 +80,13 @@ def check(repo_id: str, revision: str | None, hub: str, region: str, *, as_json:
             snapshot = read_snapshot(endpoint, request.repo_id, request.revision, token=token)
             files = HubFiles(snapshot.source, token)
             with contextlib.closing(files):
-                verdict = judge(snapshot, files, region)
+                verdict = judge(
+                    snapshot,
+                    files,
+                    region,
+                    licences=LicenceRules.of(allow_licence, deny_licence),
+                    find_conversion=lambda: find_conversion(snapshot.source, token=token),
+                )
     except (InvalidInputError, HubUnavailableError, HubAccessRefusedError) as error:
         console.print(str(error), style="red", markup=False)
         sys.exit(_NOT_CHECKED)
@@ -99,6 +120,7 @@ def _report(snapshot: Snapshot, verdict: Verdict) -> dict[str, Any]:
             "context_length": verdict.context_length,
             "chat_template": verdict.chat_template,
             "parameters": verdict.parameters,
+            "licence": verdict.licence,
             "model_name": model_name(source.repo_id, source.commit),
         },
     }
@@ -112,8 +134,8 @@ def _show(console: Console, report: dict[str, Any]) -> None:
     console.print(
         f"{plan['architecture']}{kind}, {plan['parameters']:,} parameters, {plan['dtype']}, "
         f"{plan['bytes'] / 1e9:.2f} GB in {plan['files']} files, context {plan['context_length']}, "
-        f"chat template in {plan['chat_template'] or 'no file'}; "
-        f"on Bedrock {plan['model_name']}",
+        f"chat template in {plan['chat_template'] or 'no file'}, "
+        f"licence {plan['licence']}; on Bedrock {plan['model_name']}",
         highlight=False,
         soft_wrap=True,
     )

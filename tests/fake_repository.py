@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from model_import.hub import Snapshot
 from model_import.manifest import RepositoryFile, Source
+from model_import.model_card import Licence, ModelCard
 from model_import.preflight.expected_tensors import expected_tensors
 from model_import.preflight.repository import INDEX, SINGLE
 from model_import.safetensors import DTYPE_BITS
@@ -21,6 +22,7 @@ COMMIT = "5c4a6b8f2f0d1e9b7a3c4d5e6f708192a3b4c5d6"
 SOURCE = Source("https://huggingface.co", "acme/tiny-llama", COMMIT)
 FIRST_SHARD = "model-00001-of-00002.safetensors"
 SECOND_SHARD = "model-00002-of-00002.safetensors"
+CARD = ModelCard(Licence(("apache-2.0",)), "transformers", "text-generation")
 LLAMA_CONFIG = {
     "model_type": "llama",
     "architectures": ["LlamaForCausalLM"],
@@ -111,6 +113,8 @@ def family_files(model_type: str, class_name: str, *, context_tokens: int | None
         "model_type": model_type,
         "architectures": [class_name],
         "num_hidden_layers": 1,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
     }
     if context_tokens is not None:
         config["max_position_embeddings"] = context_tokens
@@ -147,7 +151,8 @@ def safetensors_file(tensors: Tensors) -> FakeFile:
 
 def snapshot_of(files: Files, source: Source = SOURCE) -> Snapshot:
     """Return what the Hub lists of the files: safetensors in LFS, the rest by git's ids."""
-    return Snapshot(source, "main", tuple(_listed(path, file) for path, file in files.items()))
+    listed = tuple(_listed(path, file) for path, file in files.items())
+    return Snapshot(source, "main", listed, CARD)
 
 
 @dataclass(frozen=True, slots=True)

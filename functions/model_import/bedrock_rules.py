@@ -49,15 +49,19 @@ class BedrockRules:
     text_bytes_below: int
     multimodal_bytes_below: int
     dtypes: tuple[str, ...]
+    safetensors_formats: tuple[str, ...]
     context_tokens_at_most: int
     llama3_rope: dict[str, float]
     required_files: tuple[str, ...]
     copied_files: tuple[str, ...]
     tokenizer_classes: tuple[str, ...]
+    uses: tuple[str, ...]
     imported_model_name: re.Pattern[str]
     import_job_name: re.Pattern[str]
     name_characters_at_most: int
     s3_uri: re.Pattern[str]
+    weights_file: re.Pattern[str]
+    weights_file_characters: int
     tag_text: re.Pattern[str]
     tag_key_characters: tuple[int, int]
     tag_value_characters: tuple[int, int]
@@ -93,6 +97,7 @@ def _from_dict(data: dict[str, Any]) -> BedrockRules:
         text_bytes_below=data["weights"]["text_bytes_below"],
         multimodal_bytes_below=data["weights"]["multimodal_bytes_below"],
         dtypes=tuple(data["dtypes"]["accepted"]),
+        safetensors_formats=tuple(data["safetensors"]["formats"]),
         context_tokens_at_most=data["context"]["tokens_at_most"],
         llama3_rope={
             name: value
@@ -102,10 +107,13 @@ def _from_dict(data: dict[str, Any]) -> BedrockRules:
         required_files=tuple(data["files"]["required"]),
         copied_files=tuple(data["files"]["copied"]),
         tokenizer_classes=tuple(data["tokenizers"]["classes"]),
+        uses=tuple(data["uses"]["accepted"]),
         imported_model_name=re.compile(names["imported_model"]),
         import_job_name=re.compile(names["import_job"]),
         name_characters_at_most=names["characters_at_most"],
         s3_uri=re.compile(names["s3_uri"]),
+        weights_file=re.compile(names["weights_file"]),
+        weights_file_characters=names["weights_file_characters"],
         # Without ASCII, \s would take the ideographic space, which Bedrock refuses.
         tag_text=re.compile(names["tag_text"], re.ASCII),
         tag_key_characters=tuple(names["tag_key_characters"]),

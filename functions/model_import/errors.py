@@ -27,8 +27,14 @@ class InvalidInputError(ModelImportError):
 class RepositoryNotFoundError(ModelImportError):
     """The Hub knows no such model repository, or hides it from this token."""
 
-    def __init__(self, repo_id: str, *, with_token: bool) -> None:
+    def __init__(self, repo_id: str, *, with_token: bool, kind: str | None = None) -> None:
         who = "with the configured Hub token" if with_token else "without a Hub token"
+        if kind is not None:
+            super().__init__(
+                f"{repo_id!r} is a {kind} on the Hub, and models are imported. Give the repository "
+                "of a model: organisation/name."
+            )
+            return
         super().__init__(
             f"The Hub shows no model repository {repo_id!r} {who}: it does not exist, or it is "
             "private. Check the spelling (organisation/name); for a private repository deploy the "
@@ -53,6 +59,16 @@ class RepositoryGatedError(ModelImportError):
         super().__init__(f"Repository {repo_id!r} is gated, and {remedy} {page_url} {then}")
 
 
+class RepositoryDisabledError(ModelImportError):
+    """The Hub has the repository and hands out nothing of it to anybody."""
+
+    def __init__(self, repo_id: str, page_url: str) -> None:
+        super().__init__(
+            f"The Hub has disabled repository {repo_id!r}, and hands out none of its files. "
+            f"{page_url} may say why; give another repository."
+        )
+
+
 class HubAccessRefusedError(ModelImportError):
     """The Hub refuses for a reason that is neither a gate nor a missing repository."""
 
@@ -60,7 +76,7 @@ class HubAccessRefusedError(ModelImportError):
         remedy = (
             "Check that the secret of HubTokenSecretArn holds a token that is valid and may read it"
             if with_token
-            else "Look at the repository's page: it may have been disabled, or need a token"
+            else "Look at the repository's page: it may need a token"
         )
         super().__init__(f"The Hub refuses {what}: HTTP {status} ({reason}). {remedy}.")
 

@@ -20,6 +20,7 @@ from urllib3.exceptions import HTTPError, NewConnectionError, SSLError
 
 from model_import.errors import (
     HubUnavailableError,
+    RepositoryDisabledError,
     RepositoryFileNotFoundError,
     RepositoryGatedError,
     RepositoryNotFoundError,
@@ -42,6 +43,9 @@ _RATE_WINDOW_SECONDS: Final = 300
 """No wait for the Hub's rate limit is longer: https://huggingface.co/docs/hub/rate-limits"""
 
 _REDIRECTS_AT_MOST: Final = 10
+_DISABLED: Final = "Access to this resource is disabled."
+"""It has no code of its own: huggingface_hub 2.4 tells it by this sentence too."""
+
 _EXPIRED: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _TRANSIENT: Final = (408, 429, 500, 502, 503, 504)
@@ -119,8 +123,10 @@ class HubFiles:
         response.close()
         status, code = response.status, response.headers.get("X-Error-Code")
         source, with_token = self.source, self._token is not None
+        page_url = f"{source.endpoint.rstrip('/')}/{source.repo_id}"
+        if response.headers.get("X-Error-Message") == _DISABLED:
+            raise RepositoryDisabledError(source.repo_id, page_url)
         if code == "GatedRepo":
-            page_url = f"{source.endpoint.rstrip('/')}/{source.repo_id}"
             raise RepositoryGatedError(source.repo_id, page_url, with_token=with_token)
         if code == "RepoNotFound":
             raise RepositoryNotFoundError(source.repo_id, with_token=with_token)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from model_import.errors import ChecksumMismatchError
+from model_import.json_files import parse_json
 from model_import.manifest import Manifest, Slice, StagedFile, Staging
 from model_import.normalisation import Normalised, normalise
 from model_import.preflight.repository import select_files
@@ -47,7 +47,7 @@ def prepare(  # noqa: PLR0913 – each is one thing of its own
     staging = Staging(bucket, f"models/{source.repo_id}/{source.commit}/")
     records = f"imports/{execution_name}"
     files, _ = select_files(
-        snapshot, lambda path: json.loads(readers.open(path).read_all(JSON_BYTES_AT_MOST))
+        snapshot, lambda path: parse_json(readers.open(path).read_all(JSON_BYTES_AT_MOST))
     )
     with ThreadPoolExecutor(_CONCURRENT_FILES) as pool:
         contents = pool.map(lambda file: _read_verified(file, readers), files.metadata)

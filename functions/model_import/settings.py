@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from model_import.preflight.licence import LicenceRules
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -18,6 +20,7 @@ class Settings:
     hub_token_secret_arn: str | None
     staging_bucket: str
     transfer_tasks: int
+    licences: LicenceRules
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
@@ -32,4 +35,8 @@ class Settings:
             hub_token_secret_arn=environ.get("HUB_TOKEN_SECRET_ARN") or None,
             staging_bucket=environ["STAGING_BUCKET"],
             transfer_tasks=int(environ.get("TRANSFER_TASKS", "1")),
+            licences=LicenceRules.of(
+                environ.get("LICENCES_ALLOWED", "").split(","),
+                environ.get("LICENCES_DENIED", "").split(","),
+            ),
         )

@@ -12,6 +12,7 @@ from aws_lambda_powertools import Logger
 
 from model_import.errors import ModelNotImportableError
 from model_import.hub import read_snapshot
+from model_import.hub_conversions import find_conversion
 from model_import.hub_files import HubFiles
 from model_import.hub_token import read_hub_token
 from model_import.planning import make_plan
@@ -51,6 +52,8 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         HubFiles(snapshot.source, hub_token()),
         settings().region,
         normalising=request.normalise,
+        licences=settings().licences,
+        find_conversion=lambda: find_conversion(snapshot.source, token=hub_token()),
     )
     logger.info("verdict", importable=verdict.importable, **verdict.figures())
     return {

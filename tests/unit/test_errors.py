@@ -17,6 +17,7 @@ from model_import.errors import (
     ModelImportError,
     ModelNotImportableError,
     ModelNotReadyError,
+    RepositoryDisabledError,
     RepositoryFileNotFoundError,
     RepositoryGatedError,
     RepositoryNotFoundError,
@@ -40,8 +41,8 @@ SENTENCES: list[tuple[ModelImportError, str, str]] = [
         "Check that the secret of HubTokenSecretArn holds a token that is valid",
     ),
     (
-        HubAccessRefusedError(f"files of {REPO_ID!r}", 403, "Disabled", with_token=False),
-        f"{REPO_ID!r}: HTTP 403 (Disabled)",
+        HubAccessRefusedError(f"files of {REPO_ID!r}", 403, "Forbidden", with_token=False),
+        f"{REPO_ID!r}: HTTP 403 (Forbidden)",
         "Look at the repository's page",
     ),
     (
@@ -58,6 +59,16 @@ SENTENCES: list[tuple[ModelImportError, str, str]] = [
         RepositoryNotFoundError(REPO_ID, with_token=True),
         f"{REPO_ID!r} with the configured Hub token",
         "Check the spelling",
+    ),
+    (
+        RepositoryNotFoundError(REPO_ID, with_token=False, kind="dataset"),
+        f"{REPO_ID!r} is a dataset",
+        "Give the repository of a model",
+    ),
+    (
+        RepositoryDisabledError(REPO_ID, PAGE_URL),
+        f"disabled repository {REPO_ID!r}",
+        "give another repository",
     ),
     (
         RepositoryGatedError(REPO_ID, PAGE_URL, with_token=False),

@@ -28,7 +28,7 @@ from fake_repository import (
 
 from model_import.bedrock_rules import bedrock_rules
 from model_import.preflight.repository import INDEX, SINGLE, select_files
-from model_import.preflight.verdict import JSON_BYTES_AT_MOST, Verdict, judge
+from model_import.preflight.verdict import Verdict, judge
 
 if TYPE_CHECKING:
     from fake_repository import Files
@@ -73,6 +73,7 @@ def test_an_importable_repository_has_no_findings_and_is_told_in_figures() -> No
     assert verdict.findings == ()
     assert verdict.importable
     assert verdict.figures() == {
+        "licence": "apache-2.0",
         "model_type": "llama",
         "architecture": "LlamaForCausalLM",
         "kind": "decoder",
@@ -123,10 +124,10 @@ def test_a_file_in_a_folder_does_not_stand_for_the_one_at_the_root() -> None:
         b'"llama"',
         b"\xff\xfe\x00",
         b"[" * 100_000,
-        FakeFile(b"{}", JSON_BYTES_AT_MOST + 1),
+        b'{"a":' * 5_000 + b"1" + b"}" * 5_000,
     ],
 )
-def test_config_invalid(content: bytes | FakeFile) -> None:
+def test_config_invalid(content: bytes) -> None:
     files = llama_files() | {"config.json": content}
     assert only_finding(files).code == "CONFIG_INVALID"
     verdict = verdict_on(files)
@@ -156,6 +157,7 @@ def test_shard_missing_says_how_many_tensors_are_in_it() -> None:
 def test_shard_not_in_index(stale: str) -> None:
     finding = only_finding(llama_files() | {stale: safetensors_file(SECOND_TENSORS)})
     assert (finding.code, finding.where) == ("SHARD_NOT_IN_INDEX", stale)
+    assert finding.severity == "warning"
 
 
 @pytest.mark.parametrize(
@@ -398,13 +400,13 @@ def test_all_findings_come_at_once_with_the_errors_first() -> None:
     verdict = verdict_on(without(files, "tokenizer.json"), "eu-west-1")
     assert [finding.code for finding in verdict.findings] == [
         "FILE_MISSING",
-        "SHARD_NOT_IN_INDEX",
         "REGION_UNSUPPORTED",
         "ARCH_UNSUPPORTED",
         "QUANTISED",
         "DTYPE_UNSUPPORTED",
         "HEADER_INVALID",
         "TENSOR_DTYPE_UNSUPPORTED",
+        "SHARD_NOT_IN_INDEX",
         "CHAT_TEMPLATE_MISSING",
     ]
     assert not verdict.importable

@@ -54,6 +54,12 @@ _UNQUANTISED: Final = (
 )
 _SUPPORTED_REGION: Final = "Deploy the stack in one of the Regions named."
 
+_OTHER_LICENCE: Final = (
+    "Choose a model of another licence, or have whoever answers for the list change it: "
+    "LicencesAllowed and LicencesDenied of the stack, --allow-licence and --deny-licence of the "
+    "command."
+)
+
 _ENTRIES: Final = (
     CatalogueEntry(
         "REGION_UNSUPPORTED",
@@ -82,7 +88,7 @@ _ENTRIES: Final = (
         Subject.REPOSITORY,
         "error",
         "The repository has no weights of any kind.",
-        "Check the repository id: this may be a dataset, a tokenizer or an empty repository.",
+        "Check the repository id: this may be a tokenizer or an empty repository.",
     ),
     CatalogueEntry(
         "WEIGHTS_ADAPTER_ONLY",
@@ -126,6 +132,74 @@ _ENTRIES: Final = (
         "error",
         "The weights have more bytes than Bedrock takes.",
         "Choose a smaller model of the family.",
+    ),
+    CatalogueEntry(
+        "WEIGHTS_TWICE",
+        Subject.REPOSITORY,
+        "warning",
+        "Beside the weights in a single file lie shards: a second copy of them, or another model.",
+        "Nothing is to be done if they are the same; if not, give a revision that has only the one "
+        "that is meant.",
+    ),
+    CatalogueEntry(
+        "FILE_TOO_LARGE",
+        Subject.REPOSITORY,
+        "error",
+        "A file beside the weights is larger than any that a model has there.",
+        "Ask the publisher what is in it, and give a revision without it.",
+    ),
+    CatalogueEntry(
+        "FILE_UNSAFE",
+        Subject.REPOSITORY,
+        "error",
+        "The Hub's scanners call a file unsafe that would be copied, or that is the model's code.",
+        "Read the scanners' report on the repository's page, and give a revision that they have "
+        "nothing against.",
+    ),
+    CatalogueEntry(
+        "FILE_SUSPECT",
+        Subject.REPOSITORY,
+        "warning",
+        "The Hub's scanners have something against a file that is not copied, or are not certain "
+        "of one that is.",
+        "Read the scanners' report on the repository's page before trusting its publisher.",
+    ),
+    CatalogueEntry(
+        "EMBEDDING_MODEL",
+        Subject.REPOSITORY,
+        "error",
+        "The repository is published for sentence-transformers, as an embedding model.",
+        "Choose the generating model of the family; for embeddings, one that Bedrock offers "
+        "itself.",
+    ),
+    CatalogueEntry(
+        "USE_OTHER",
+        Subject.REPOSITORY,
+        "warning",
+        "The model is published for another use than generating text.",
+        "Make sure that it answers in words: a classifier, a reranker or an embedding model may "
+        "import, and is of no use then.",
+    ),
+    CatalogueEntry(
+        "LICENCE_NOT_ALLOWED",
+        Subject.REPOSITORY,
+        "error",
+        "The licence is not among those that are allowed, or the repository names none.",
+        _OTHER_LICENCE,
+    ),
+    CatalogueEntry(
+        "LICENCE_DENIED",
+        Subject.REPOSITORY,
+        "error",
+        "The licence is among those that are denied.",
+        _OTHER_LICENCE,
+    ),
+    CatalogueEntry(
+        "LICENCE_UNKNOWN",
+        Subject.REPOSITORY,
+        "warning",
+        "The repository names no licence.",
+        "Look at the repository's page, and ask the publisher before serving the model.",
     ),
     CatalogueEntry(
         "CUSTOM_CODE",
@@ -230,6 +304,21 @@ _ENTRIES: Final = (
         "Save the model again with save_pretrained.",
     ),
     CatalogueEntry(
+        "INDEX_PATH_INVALID",
+        Subject.WEIGHTS,
+        "error",
+        "The index names what is no plain name of a file of weights beside it.",
+        "Save the model again with save_pretrained, which names the shards itself.",
+    ),
+    CatalogueEntry(
+        "INDEX_TOTAL_SIZE",
+        Subject.WEIGHTS,
+        "warning",
+        "The index states another size of all tensors than the shards have. Nothing loads by it, "
+        "and published ones count shared tensors or another data type.",
+        "Nothing is to be done: index and shards agree in the rest, or there are findings of it.",
+    ),
+    CatalogueEntry(
         "INDEX_TENSOR_MISSING",
         Subject.WEIGHTS,
         "error",
@@ -253,8 +342,8 @@ _ENTRIES: Final = (
     CatalogueEntry(
         "SHARD_NOT_IN_INDEX",
         Subject.WEIGHTS,
-        "error",
-        "A file is named as a shard, and the index puts no tensor into it.",
+        "warning",
+        "A file is named as a shard, and the index puts no tensor into it: it is not copied.",
         "Ask the publisher which is stale, the index or the shard, and to remove it.",
     ),
     CatalogueEntry(
@@ -277,6 +366,28 @@ _ENTRIES: Final = (
         "error",
         "A file of weights does not begin with a header as safetensors defines it.",
         "Ask the publisher to upload the file again.",
+    ),
+    CatalogueEntry(
+        "HEADER_FORMAT_UNKNOWN",
+        Subject.WEIGHTS,
+        "error",
+        "A file of weights has metadata that give no format, or one that transformers refuses.",
+        "Save the model again with save_pretrained, which writes the format.",
+    ),
+    CatalogueEntry(
+        "HEADERS_TOO_LARGE",
+        Subject.WEIGHTS,
+        "error",
+        "The headers of the weights together are several times those of the largest model.",
+        "Save the model again with save_pretrained, which writes no more than it needs.",
+    ),
+    CatalogueEntry(
+        "TENSOR_TWICE",
+        Subject.WEIGHTS,
+        "error",
+        "A tensor lies in two files, and which of them is loaded is left to chance.",
+        "The shards are of different saves: choose another revision, or ask the publisher to "
+        "upload them together.",
     ),
     CatalogueEntry(
         "TENSOR_MISSING",

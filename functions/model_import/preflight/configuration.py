@@ -40,7 +40,6 @@ def check_configuration(config: dict[str, Any], region: str) -> Iterator[Finding
         yield from _check_class(config, architecture, region)
         yield from _check_context_length(config, architecture)
     yield from _check_rope(config)
-    yield from _check_custom_code(config)
     yield from _check_quantisation(config)
     yield from _check_dtype(config)
 
@@ -218,16 +217,6 @@ def _check_yarn(place: dict[str, Any], where: str) -> Iterator[Finding]:
 
 def _pairs(values: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
-
-
-def _check_custom_code(config: dict[str, Any]) -> Iterator[Finding]:
-    if config.get("auto_map"):
-        yield Finding.of(
-            "CUSTOM_CODE",
-            f"{CONFIG}: auto_map",
-            found="The repository brings code of its own for the model",
-            accepted="Bedrock runs none of it: it loads the class that it knows by that name.",
-        )
 
 
 def _check_quantisation(config: dict[str, Any]) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from model_import.bedrock_rules import bedrock_rules
 from model_import.preflight.finding import Finding
+from model_import.preflight.other_weights import other_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,15 +20,27 @@ INDEX: Final = "model.safetensors.index.json"
 SINGLE: Final = "model.safetensors"
 # However a publisher numbers them: model-00001-of-00002, model-000000-of-000001, model-1-of-2.
 _SHARD: Final = re.compile(r"model-\d+-of-\d+\.safetensors")
+_EXAMPLES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """The index of shards: `shard_of` maps a tensor to its shard.
+
+    `total_size` is what the index states of the bytes of all tensors, unchecked; None: nothing.
+    """
+
+    shard_of: dict[str, str]
+    total_size: object = None
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
-    """The files that make the model; `index` maps a tensor to its shard, None for a single file."""
+    """The files that make the model; a model in a single file has no `index`."""
 
     weights: tuple[RepositoryFile, ...]
     metadata: tuple[RepositoryFile, ...]
-    index: dict[str, str] | None
+    index: Index | None
 
     @property
     def weights_bytes(self) -> int:
@@ -40,20 +53,22 @@ def select_files(
 ) -> tuple[ModelFiles, list[Finding]]:
     """Return the files of the model, and what is wrong with the choice.
 
+    The choice is that of transformers 4.51.3: the single file where there is one, else the index.
     Second copies beside the weights (consolidated.safetensors, original/, .bin, .gguf …) are
     neither counted nor copied.
     """
     findings = list(_missing_metadata(snapshot))
-    index: dict[str, str] | None = None
-    if snapshot.file(INDEX):
+    index: Index | None = None
+    weights: list[RepositoryFile] = []
+    if single := snapshot.file(SINGLE):
+        weights = [single]
+        findings += _second_copy(snapshot)
+    elif snapshot.file(INDEX):
         index, index_findings = _read_index(read_json)
         findings += index_findings
         weights, shard_findings = _shards_of_index(snapshot, index)
         findings += shard_findings
-    elif single := snapshot.file(SINGLE):
-        weights = [single]
     else:
-        weights = []
         findings.append(_without_weights(snapshot))
     copied = bedrock_rules().copied_files
     metadata = tuple(
@@ -75,15 +90,28 @@ def _missing_metadata(snapshot: Snapshot) -> Iterator[Finding]:
             )
 
 
-def _read_index(read_json: Callable[[str], object]) -> tuple[dict[str, str], list[Finding]]:
-    content = read_json(INDEX)
-    match content:
-        case {"weight_map": dict(weight_map)} if weight_map and all(
-            isinstance(shard, str) for shard in weight_map.values()
+def _second_copy(snapshot: Snapshot) -> Iterator[Finding]:
+    shards = [file for file in snapshot.files if _SHARD.fullmatch(file.path)]
+    if shards:
+        size_bytes = sum(file.size_bytes for file in shards)
+        yield Finding.of(
+            "WEIGHTS_TWICE",
+            SINGLE,
+            found=f"Beside it lie {len(shards)} shards, {size_bytes / 1e9:.1f} GB: a second copy "
+            "of the weights, or another model",
+            accepted=f"Where there is a {SINGLE}, transformers loads it and looks no further: it "
+            "is what is copied, and the shards and their index are not.",
+        )
+
+
+def _read_index(read_json: Callable[[str], object]) -> tuple[Index, list[Finding]]:
+    match read_json(INDEX):
+        case {"weight_map": dict(shard_of)} as content if shard_of and all(
+            isinstance(shard, str) for shard in shard_of.values()
         ):
-            return weight_map, []
+            return Index(shard_of, _total_size(content)), []
         case _:
-            return {}, [
+            return Index({}), [
                 Finding.of(
                     "INDEX_INVALID",
                     INDEX,
@@ -93,36 +121,75 @@ def _read_index(read_json: Callable[[str], object]) -> tuple[dict[str, str], lis
             ]
 
 
+def _total_size(content: object) -> object:
+    match content:
+        case {"metadata": {"total_size": stated}}:
+            return stated
+        case _:
+            return None
+
+
 def _shards_of_index(
-    snapshot: Snapshot, index: dict[str, str]
+    snapshot: Snapshot, index: Index
 ) -> tuple[list[RepositoryFile], list[Finding]]:
     findings: list[Finding] = []
     shards: list[RepositoryFile] = []
-    named = sorted(set(index.values()))
+    named = sorted(set(index.shard_of.values()))
     for path in named:
-        if file := snapshot.file(path):
+        if not _is_plain_name(path):
+            findings.append(_badly_named(path, index))
+        elif file := snapshot.file(path):
             shards.append(file)
-            continue
-        tensors = sum(1 for shard in index.values() if shard == path)
-        findings.append(
-            Finding.of(
-                "SHARD_MISSING",
-                path,
-                found=f"The index puts {tensors} tensors into it, and there is no such file",
-                accepted="Every shard that the index names lies beside it.",
-            )
-        )
-    findings += [
-        Finding.of(
-            "SHARD_NOT_IN_INDEX",
-            file.path,
-            found="It is named as a shard, and the index puts no tensor into it",
-            accepted="Exactly the shards that the index names.",
-        )
-        for file in snapshot.files
-        if _SHARD.fullmatch(file.path) and file.path not in named and named
-    ]
+        else:
+            findings.append(_missing_shard(path, index))
+    if named:
+        findings += _stale_shards(snapshot, set(named))
     return shards, findings
+
+
+def _is_plain_name(path: str) -> bool:
+    rules = bedrock_rules()
+    return (
+        len(path) <= rules.weights_file_characters
+        and rules.weights_file.fullmatch(path) is not None
+    )
+
+
+def _badly_named(path: str, index: Index) -> Finding:
+    return Finding.of(
+        "INDEX_PATH_INVALID",
+        INDEX,
+        found=f"It puts {_tensors_in(path, index)} into {path!r}",
+        accepted="Names of .safetensors files beside the index, of at most "
+        f"{bedrock_rules().weights_file_characters} ASCII letters, digits and - ! _ * ' ( ) .",
+    )
+
+
+def _missing_shard(path: str, index: Index) -> Finding:
+    return Finding.of(
+        "SHARD_MISSING",
+        path,
+        found=f"The index puts {_tensors_in(path, index)} into it, and there is no such file",
+        accepted="Every shard that the index names lies beside it.",
+    )
+
+
+def _tensors_in(path: str, index: Index) -> str:
+    names = [name for name, shard in index.shard_of.items() if shard == path]
+    shown = ", ".join(names[:_EXAMPLES]) + (" …" if len(names) > _EXAMPLES else "")
+    return f"{len(names)} tensors ({shown})" if len(names) > 1 else f"the tensor {shown}"
+
+
+def _stale_shards(snapshot: Snapshot, named: set[str]) -> Iterator[Finding]:
+    for file in snapshot.files:
+        if _SHARD.fullmatch(file.path) and file.path not in named:
+            # No error: whether the shards that are named make the whole model is checked by tensor.
+            yield Finding.of(
+                "SHARD_NOT_IN_INDEX",
+                file.path,
+                found="It is named as a shard, and the index puts no tensor into it",
+                accepted="Only the shards that the index names are read, counted and copied.",
+            )
 
 
 def _without_weights(snapshot: Snapshot) -> Finding:
@@ -134,48 +201,10 @@ def _without_weights(snapshot: Snapshot) -> Finding:
             found="The repository has shards of weights and no index that says what is in them",
             accepted=f"{INDEX} beside the shards, or one {SINGLE}.",
         )
-    code, found = next(
-        (
-            (code, found)
-            for code, pattern, found in _OTHER_WEIGHTS
-            if any(pattern.search(path) for path in paths)
-        ),
-        ("WEIGHTS_MISSING", "The repository has no weights"),
-    )
+    kind = other_weights(paths)
     return Finding.of(
-        code,
+        kind.code,
         SINGLE,
-        found=found,
+        found=kind.found,
         accepted=f"Bedrock reads safetensors: {SINGLE}, or shards with {INDEX}, at the root.",
     )
-
-
-_OTHER_WEIGHTS: Final = (
-    (
-        "WEIGHTS_ADAPTER_ONLY",
-        re.compile(r"^adapter_model\."),
-        "The repository holds a LoRA adapter and not the model that it adapts",
-    ),
-    (
-        "WEIGHTS_GGUF_ONLY",
-        re.compile(r"\.gguf$"),
-        "The repository's weights are GGUF files",
-    ),
-    (
-        "WEIGHTS_DIFFUSERS",
-        re.compile(r"^model_index\.json$"),
-        "The repository is a diffusers pipeline",
-    ),
-    (
-        "WEIGHTS_NOT_SAFETENSORS",
-        re.compile(
-            r"^(pytorch_model.*\.(bin|pt)|(?!training_args).*\.(bin|pth|pt|h5|msgpack|ckpt))$"
-        ),
-        "The repository's weights are pickled PyTorch, TensorFlow or Flax files",
-    ),
-    (
-        "WEIGHTS_ELSEWHERE",
-        re.compile(r"\.safetensors$"),
-        "The repository has safetensors files, and none under the name that transformers loads",
-    ),
-)

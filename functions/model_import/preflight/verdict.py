@@ -6,12 +6,14 @@ import json
 import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import accumulate, compress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from model_import.bedrock_rules import bedrock_rules
 from model_import.chat_template import TOKENIZER_CONFIG, template_file
-from model_import.normalisation import normalise
+from model_import.json_files import parse_json
+from model_import.normalisation import Normalised, normalise
 from model_import.preflight.chat_template import check_chat_template
 from model_import.preflight.configuration import (
     CONFIG,
@@ -19,9 +21,15 @@ from model_import.preflight.configuration import (
     check_configuration,
     context_length,
 )
-from model_import.preflight.expected_tensors import check_tensors
+from model_import.preflight.custom_code import check_custom_code, code_files
+from model_import.preflight.expected_tensors import check_tensors, expected_tensors
 from model_import.preflight.finding import Finding, legible
+from model_import.preflight.licence import LicenceRules, check_licence
+from model_import.preflight.other_weights import NOT_SAFETENSORS
+from model_import.preflight.purpose import check_purpose
 from model_import.preflight.repository import select_files
+from model_import.preflight.scan import check_scan
+from model_import.preflight.stand_ins import describe_stand_in
 from model_import.preflight.token_ids import (
     GENERATION,
     check_token_ids,
@@ -36,13 +44,17 @@ if TYPE_CHECKING:
 
     from model_import.bedrock_rules import Architecture, Kind
     from model_import.hub import Snapshot
+    from model_import.hub_conversions import Conversion
+    from model_import.manifest import RepositoryFile
     from model_import.normalisation import Change
+    from model_import.preflight.repository import ModelFiles
     from model_import.safetensors import Header
 
 _HIDING: Final = re.compile(r"(INDEX|SHARD|HEADER|WEIGHTS)_|QUANTISED")
 _CONCURRENT_READS: Final = 8
 JSON_BYTES_AT_MOST: Final = 64_000_000
-# Far above any config.json or index; a tokenizer.json of 30 MB is known.
+# All together. Far above any config.json or index; a tokenizer.json of 35 MB is known.
+_ANY_LICENCE: Final = LicenceRules()
 _FINDINGS_SHOWN: Final = 100
 _CAUSE_CHARACTERS_AT_MOST: Final = 28_000
 # Step Functions keeps 32,768 characters of a cause.
@@ -70,6 +82,7 @@ class Verdict:
     """
 
     findings: tuple[Finding, ...]
+    licence: str | None
     model_type: str | None
     architecture: str | None
     kind: Kind | None
@@ -110,46 +123,57 @@ class Verdict:
         return "\n".join(lines)
 
 
-def judge(
-    snapshot: Snapshot, readers: FileReaders, region: str, *, normalising: bool = True
+def judge(  # noqa: PLR0913 – each is one thing of its own, most with a default
+    snapshot: Snapshot,
+    readers: FileReaders,
+    region: str,
+    *,
+    normalising: bool = True,
+    licences: LicenceRules = _ANY_LICENCE,
+    find_conversion: Callable[[], Conversion | None] = lambda: None,
 ) -> Verdict:
     """Return the verdict on a repository; reads small files and headers, not one weight.
 
     What is judged is the copy that would be staged: `normalising`, what can be put right in it is.
+    `find_conversion` is asked where the weights are pickled.
 
     Raises:
         RepositoryGatedError: The Hub lists the files and does not hand them out.
         HubUnavailableError: The Hub did not answer, or answered with a fault of its own.
     """
-    small_files = _read_small_files(snapshot, readers)
-    copy = normalise(small_files)
+    small_files, findings = _read_small_files(snapshot, readers)
+    files, choice = select_files(snapshot, lambda path: parse_json(small_files.get(path, b"")))
+    findings += [_with_conversion(finding, find_conversion) for finding in choice]
+    copy = _copy(files, small_files)
     staged = copy.files if normalising else small_files
-
-    def read_json(path: str) -> object:
-        try:
-            return json.loads(staged[path])
-        except (KeyError, ValueError, RecursionError):
-            return None
-
-    files, findings = select_files(snapshot, read_json)
-    config = _read_config(snapshot, read_json, findings)
+    parsed = {path: parse_json(content) for path, content in staged.items()}
+    findings += check_purpose(snapshot)
+    findings += check_licence(snapshot.card.licence, licences)
+    findings += check_scan(snapshot, _needed_paths(files, parsed.get))
+    config = _read_config(small_files, parsed.get, findings)
     if config is not None:
         findings += check_configuration(config, region)
+    findings += check_custom_code(snapshot, parsed.get)
     row = bedrock_rules().architecture(str((config or {}).get("model_type")))
-    multimodal = row is not None and row.multimodal
-    weights, weights_findings = check_weights(files, readers, multimodal=multimodal)
+    weights, weights_findings = check_weights(
+        files,
+        readers,
+        multimodal=row is not None and row.multimodal,
+        expected=None if config is None else expected_tensors(config),
+    )
     findings += weights_findings
     if config is not None and not any(_hides_tensors(finding) for finding in findings):
         findings += check_tensors(config, weights.headers)
-    findings += _check_text(staged, read_json, config, weights.headers, row)
+    findings += _check_text(staged, parsed.get, config, weights.headers, row)
     findings += [_of_change(change, normalising=normalising) for change in copy.changes]
     return Verdict(
         findings=tuple(sorted(findings, key=lambda finding: finding.severity)),
+        licence=_legible_text(str(snapshot.card.licence) or None),
         model_type=_legible_text((config or {}).get("model_type")),
         architecture=_legible_text(architecture_class(config or {})),
         kind=None if row is None else row.kind,
         context_length=None if config is None else context_length(config),
-        chat_template=_template_file(small_files, read_json),
+        chat_template=_template_file(small_files, parsed.get),
         dtype=_legible_text(weights.dtype),
         parameters=weights.parameters,
         weights_files=len(files.weights),
@@ -183,22 +207,65 @@ def _template_file(
     return template_file(small_files, config if isinstance(config, dict) else {})
 
 
-def _read_small_files(snapshot: Snapshot, readers: FileReaders) -> dict[str, bytes]:
-    def read(path: str) -> bytes:
+def _read_small_files(
+    snapshot: Snapshot, readers: FileReaders
+) -> tuple[dict[str, bytes], list[Finding]]:
+    """Return the files beside the weights by path, and those that are left out for their size."""
+
+    def read(path: str) -> bytes | None:
         try:
             return readers.open(path).read_all(JSON_BYTES_AT_MOST)
-        except ValueError:  # too long to be what its name says
-            return b""
+        except ValueError:  # longer than the Hub listed it
+            return None
 
     copied = bedrock_rules().copied_files
-    paths = [file.path for file in snapshot.files if file.path in copied]
+    files = sorted(
+        (file for file in snapshot.files if file.path in copied), key=lambda file: file.size_bytes
+    )
+    totals = accumulate(file.size_bytes for file in files)
+    room = [total <= JSON_BYTES_AT_MOST for total in totals]
     with ThreadPoolExecutor(_CONCURRENT_READS) as pool:
-        return dict(zip(paths, pool.map(read, paths), strict=True))
+        contents = dict(pool.map(lambda file: (file.path, read(file.path)), compress(files, room)))
+    small_files = {path: content for path, content in contents.items() if content is not None}
+    return small_files, [_too_large(file) for file in files if file.path not in small_files]
+
+
+def _too_large(file: RepositoryFile) -> Finding:
+    return Finding.of(
+        "FILE_TOO_LARGE",
+        file.path,
+        found=f"It has {file.size_bytes} bytes",
+        accepted=f"{JSON_BYTES_AT_MOST} at most for all files beside the weights, several times "
+        "what published models have.",
+    )
+
+
+def _copy(files: ModelFiles, small_files: dict[str, bytes]) -> Normalised:
+    """Return the small files as they would be staged; preparation normalises the same ones."""
+    return normalise(
+        {path: small_files[path] for file in files.metadata if (path := file.path) in small_files}
+    )
+
+
+def _with_conversion(finding: Finding, find_conversion: Callable[[], Conversion | None]) -> Finding:
+    if finding.code != NOT_SAFETENSORS or (found := find_conversion()) is None:
+        return finding
+    return replace(
+        finding,
+        remedy=f'Give "revision": "{found.revision}": an open pull request of '
+        f"{legible(found.author)} that has the weights as safetensors. Look at what it changes.",
+    )
+
+
+def _needed_paths(files: ModelFiles, read_json: Callable[[str], object]) -> set[str]:
+    """Return what is copied, and the code that the model was published with."""
+    code = {path for paths in code_files(read_json).values() for path in paths}
+    return code | {file.path for file in (*files.weights, *files.metadata)}
 
 
 def _hides_tensors(finding: Finding) -> bool:
     """Return whether some tensors could not be seen, so that none can be said to be missing."""
-    return _HIDING.match(finding.code) is not None
+    return finding.severity == "error" and _HIDING.match(finding.code) is not None
 
 
 def _of_change(change: Change, *, normalising: bool) -> Finding:
@@ -220,18 +287,19 @@ def _legible_text(value: object) -> str | None:
 
 
 def _read_config(
-    snapshot: Snapshot, read_json: Callable[[str], object], findings: list[Finding]
+    small_files: dict[str, bytes], read_json: Callable[[str], object], findings: list[Finding]
 ) -> dict[str, Any] | None:
-    if snapshot.file(CONFIG) is None:
+    if CONFIG not in small_files:
         return None
     config = read_json(CONFIG)
     if isinstance(config, dict):
         return config
+    stand_in = describe_stand_in(small_files[CONFIG])
     findings.append(
         Finding.of(
             "CONFIG_INVALID",
             CONFIG,
-            found="It is not a JSON object",
+            found="It is not a JSON object" + (f": {stand_in}" if stand_in else ""),
             accepted="The config.json that save_pretrained writes.",
         )
     )

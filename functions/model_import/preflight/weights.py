@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from model_import.bedrock_rules import bedrock_rules
+from model_import.preflight.families.layout import is_buffer
 from model_import.preflight.finding import Finding
 from model_import.preflight.repository import INDEX
+from model_import.preflight.stand_ins import STAND_IN_BYTES_AT_MOST, describe_stand_in
 from model_import.safetensors import (
     LENGTH_BYTES,
     Header,
@@ -22,10 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from model_import.manifest import RepositoryFile
-    from model_import.preflight.repository import ModelFiles
+    from model_import.preflight.families.layout import ExpectedTensors
+    from model_import.preflight.repository import Index, ModelFiles
 
 _CONCURRENT_READS: Final = 16
 _EXAMPLES: Final = 3
+HEADERS_BYTES_AT_MOST: Final = 32_000_000
+# Of all files together. The most that Bedrock could take, Qwen3-235B-A22B's, are 5 MB.
 
 
 class RangeReader(Protocol):
@@ -51,23 +57,40 @@ class Weights:
     headers: dict[str, Header]
 
 
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """A weights file, its reader, and how long its header is."""
+
+    file: RepositoryFile
+    reader: RangeReader
+    header_bytes: int
+
+
 def check_weights(
-    files: ModelFiles, readers: RangeReaders, *, multimodal: bool
+    files: ModelFiles,
+    readers: RangeReaders,
+    *,
+    multimodal: bool,
+    expected: ExpectedTensors | None = None,
 ) -> tuple[Weights, list[Finding]]:
-    """Read the header of every weights file by Range and return what is wrong with any."""
+    """Read the header of every weights file by Range and return what is wrong with any.
+
+    Buffers that the `expected` tensors ignore may be of any dtype.
+    """
     findings = list(_check_size(files, multimodal=multimodal))
-    headers: dict[str, Header] = {}
-    with ThreadPoolExecutor(_CONCURRENT_READS) as pool:
-        results = pool.map(lambda file: _read_header(file, readers), files.weights)
-        for file, result in zip(files.weights, results, strict=True):
-            if isinstance(result, Finding):
-                findings.append(result)
-                continue
-            headers[file.path] = result
-            findings += _check_length(file, result)
-            findings += _check_dtypes(file.path, result)
+    headers, header_findings = _read_headers(files, readers)
+    findings += header_findings
+    sizes = {file.path: file.size_bytes for file in files.weights}
+    for path, header in headers.items():
+        findings += _check_length(path, sizes[path], header)
+        findings += _check_framework(path, header)
+        findings += _check_dtypes(path, header, expected)
+    findings += _check_once(headers)
     if files.index is not None:
-        findings += _check_index(files.index, headers)
+        disagreements = list(_check_index(files.index, headers))
+        findings += disagreements
+        if not disagreements and headers.keys() == set(files.index.shard_of.values()):
+            findings += _check_total_size(files.index, headers)
     parameters = Counter[str]()
     for header in headers.values():
         for tensor in header.tensors:
@@ -88,38 +111,104 @@ def _check_size(files: ModelFiles, *, multimodal: bool) -> Iterator[Finding]:
         )
 
 
-def _read_header(file: RepositoryFile, readers: RangeReaders) -> Header | Finding:
+def _read_headers(
+    files: ModelFiles, readers: RangeReaders
+) -> tuple[dict[str, Header], list[Finding]]:
+    """Return the headers by file, all or none of those that are sound, and what is wrong.
+
+    However many there are and whatever they announce, the memory that they take is bounded.
+    """
+    parsing = threading.Lock()
+    with ThreadPoolExecutor(_CONCURRENT_READS) as pool:
+        measured, findings = _parted(pool.map(lambda file: _measure(file, readers), files.weights))
+        total_bytes = sum(found.header_bytes for found in measured)
+        if total_bytes > HEADERS_BYTES_AT_MOST:
+            return {}, [*findings, _headers_too_large(total_bytes)]
+        read, more = _parted(pool.map(lambda found: _read_header(found, parsing), measured))
+    return dict(read), findings + more
+
+
+def _parted[T](results: Iterator[T | Finding]) -> tuple[list[T], list[Finding]]:
+    sound: list[T] = []
+    findings: list[Finding] = []
+    for result in results:
+        if isinstance(result, Finding):
+            findings.append(result)
+        else:
+            sound.append(result)
+    return sound, findings
+
+
+def _measure(file: RepositoryFile, readers: RangeReaders) -> _Measured | Finding:
+    reader = readers.open(file.path)
+    first_bytes = reader.read(0, min(LENGTH_BYTES, file.size_bytes))
     try:
-        reader = readers.open(file.path)
-        first_bytes = reader.read(0, min(LENGTH_BYTES, file.size_bytes))
-        length = header_length(first_bytes, file.size_bytes)
-        return parse_header(reader.read(LENGTH_BYTES, length))
+        return _Measured(file, reader, header_length(first_bytes, file.size_bytes))
     except SafetensorsHeaderError as error:
-        return Finding.of(
-            "HEADER_INVALID",
-            file.path,
-            found=f"This is not a safetensors file: {error}",
-            accepted="https://huggingface.co/docs/safetensors",
-        )
+        whole = reader.read(0, min(STAND_IN_BYTES_AT_MOST + 1, file.size_bytes))
+        return _invalid_header(file.path, describe_stand_in(whole) or str(error))
 
 
-def _check_length(file: RepositoryFile, header: Header) -> Iterator[Finding]:
-    difference = file.size_bytes - header.file_bytes
+def _read_header(measured: _Measured, parsing: threading.Lock) -> tuple[str, Header] | Finding:
+    path = measured.file.path
+    text = measured.reader.read(LENGTH_BYTES, measured.header_bytes)
+    try:
+        with parsing:  # the JSON objects of a header are many times its size, and soon gone
+            return path, parse_header(text)
+    except SafetensorsHeaderError as error:
+        return _invalid_header(path, str(error))
+
+
+def _invalid_header(path: str, why: str) -> Finding:
+    return Finding.of(
+        "HEADER_INVALID",
+        path,
+        found=f"This is not a safetensors file: {why}",
+        accepted="https://huggingface.co/docs/safetensors",
+    )
+
+
+def _headers_too_large(total_bytes: int) -> Finding:
+    return Finding.of(
+        "HEADERS_TOO_LARGE",
+        "*.safetensors",
+        found=f"The headers of the weights are {total_bytes} bytes together",
+        accepted=f"{HEADERS_BYTES_AT_MOST} at most are read, several times what the largest model "
+        "that Bedrock imports has.",
+    )
+
+
+def _check_length(path: str, size_bytes: int, header: Header) -> Iterator[Finding]:
+    difference = size_bytes - header.file_bytes
     if difference:
         how = "shorter" if difference < 0 else "longer"
         yield Finding.of(
             "SHARD_TRUNCATED" if difference < 0 else "SHARD_OVERLONG",
-            file.path,
+            path,
             found=f"The file is {abs(difference)} bytes {how} than its header says",
             accepted=f"Exactly {header.file_bytes} bytes.",
         )
 
 
-def _check_dtypes(path: str, header: Header) -> Iterator[Finding]:
+def _check_framework(path: str, header: Header) -> Iterator[Finding]:
+    accepted = bedrock_rules().safetensors_formats
+    if header.framework is not None and header.framework not in accepted:
+        yield Finding.of(
+            "HEADER_FORMAT_UNKNOWN",
+            path,
+            found=f"Its __metadata__ gives {header.framework!r} as the format"
+            if header.framework
+            else "Its __metadata__ gives no format",
+            accepted=f"transformers loads {', '.join(accepted)}, or a file with no __metadata__.",
+        )
+
+
+def _check_dtypes(path: str, header: Header, expected: ExpectedTensors | None) -> Iterator[Finding]:
     accepted = bedrock_rules().dtypes
+    ignored = is_buffer if expected is None else expected.ignored
     wrong: dict[str, list[str]] = {}
     for tensor in header.tensors:
-        if tensor.dtype not in accepted:
+        if tensor.dtype not in accepted and not ignored(tensor.name):
             wrong.setdefault(tensor.dtype, []).append(tensor.name)
     for dtype, names in wrong.items():
         yield Finding.of(
@@ -130,10 +219,27 @@ def _check_dtypes(path: str, header: Header) -> Iterator[Finding]:
         )
 
 
-def _check_index(index: dict[str, str], headers: dict[str, Header]) -> Iterator[Finding]:
+def _check_once(headers: dict[str, Header]) -> Iterator[Finding]:
+    """Yield the tensors that lie in two files: which of them would be loaded is left to chance."""
+    places: dict[str, list[str]] = {}
+    for path, header in headers.items():
+        for tensor in header.tensors:
+            places.setdefault(tensor.name, []).append(path)
+    twice = {name: paths for name, paths in places.items() if len(paths) > 1}
+    if twice:
+        yield Finding.of(
+            "TENSOR_TWICE",
+            next(iter(twice)),
+            found=f"{len(twice)} tensors lie in more than one file: "
+            + _some([f"{name} ({', '.join(paths[:_EXAMPLES])})" for name, paths in twice.items()]),
+            accepted="Each tensor in one file.",
+        )
+
+
+def _check_index(index: Index, headers: dict[str, Header]) -> Iterator[Finding]:
     present = {(tensor.name, path) for path, header in headers.items() for tensor in header.tensors}
     # A shard whose header could not be read has a finding of its own.
-    named = {(name, path) for name, path in index.items() if path in headers}
+    named = {(name, path) for name, path in index.shard_of.items() if path in headers}
     if missing := sorted(named - present):
         yield _disagreement(
             "INDEX_TENSOR_MISSING", missing, "the index names and that are not in their shards"
@@ -151,6 +257,19 @@ def _disagreement(code: str, pairs: list[tuple[str, str]], what: str) -> Finding
         found=f"{len(pairs)} tensors that {what}: {_some([f'{n} ({p})' for n, p in pairs])}",
         accepted="Index and shards name the same tensors in the same files.",
     )
+
+
+def _check_total_size(index: Index, headers: dict[str, Header]) -> Iterator[Finding]:
+    stated = index.total_size
+    found = sum(tensor.end - tensor.start for h in headers.values() for tensor in h.tensors)
+    if stated is not None and (isinstance(stated, bool) or stated != found):
+        # No error: nothing loads by it, and published ones count shared tensors or another dtype.
+        yield Finding.of(
+            "INDEX_TOTAL_SIZE",
+            f"{INDEX}: metadata.total_size",
+            found=f"The index states {stated!r:.100} bytes of tensors",
+            accepted=f"The shards hold {found}.",
+        )
 
 
 def _some(names: list[str]) -> str:

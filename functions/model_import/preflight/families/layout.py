@@ -43,7 +43,7 @@ class ExpectedTensors:
 
     def ignored(self, name: str) -> bool:
         """Return whether a tensor of this name is a buffer that nobody loads any more."""
-        return name in self.also_ignored or _BUFFERS.search(name) is not None
+        return name in self.also_ignored or is_buffer(name)
 
     def shape(self, name: str) -> tuple[int, ...] | None:
         """Return the shape that a tensor of this name has, or None when it does not belong."""
@@ -76,6 +76,11 @@ class ExpectedTensors:
             raise ConfigSizeError(
                 "number of layers × experts", len(tensors), f"at most {_TENSORS_AT_MOST} tensors"
             )
+
+
+def is_buffer(name: str) -> bool:
+    """Return whether a tensor of this name is a buffer of older transformers, of any family."""
+    return _BUFFERS.search(name) is not None
 
 
 def linear(name: str, rows: str, columns: str) -> dict[str, str]:

@@ -1,0 +1,57 @@
+"""The licence of a model, against those that the owner of the stack allows or denies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
+
+from model_import.preflight.finding import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from model_import.model_card import Licence
+
+_WHERE: Final = "README.md: license"
+
+
+@dataclass(frozen=True, slots=True)
+class LicenceRules:
+    """Licences by the Hub's ids, in lower case; nothing `allowed` stands for all of them."""
+
+    allowed: frozenset[str] = frozenset()
+    denied: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, allowed: Iterable[str], denied: Iterable[str]) -> Self:
+        """Return the rules of two lists as a person writes them."""
+        return cls(_ids(allowed), _ids(denied))
+
+
+def _ids(texts: Iterable[str]) -> frozenset[str]:
+    return frozenset(text.strip().lower() for text in texts if text.strip())
+
+
+def check_licence(licence: Licence, rules: LicenceRules) -> Iterator[Finding]:
+    """Yield what stands against the licence; of several that a model is under, all must pass."""
+    found = f"The licence is {licence}" if licence.ids else "The repository names no licence"
+    if rules.denied.intersection(licence.names):
+        denied = ", ".join(sorted(rules.denied))
+        yield Finding.of("LICENCE_DENIED", _WHERE, found=found, accepted=f"Any but {denied}.")
+    elif rules.allowed and not _is_allowed(licence, rules.allowed):
+        allowed = ", ".join(sorted(rules.allowed))
+        yield Finding.of("LICENCE_NOT_ALLOWED", _WHERE, found=found, accepted=f"One of {allowed}.")
+    elif not licence.ids:
+        yield Finding.of(
+            "LICENCE_UNKNOWN",
+            _WHERE,
+            found=found,
+            accepted="Whatever the publisher permits: without a licence that is nothing.",
+        )
+
+
+def _is_allowed(licence: Licence, allowed: frozenset[str]) -> bool:
+    own_name = set(licence.names) - set(licence.ids)
+    return bool(licence.ids) and all(
+        name in allowed or (name == "other" and bool(own_name & allowed)) for name in licence.ids
+    )

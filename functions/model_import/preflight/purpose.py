@@ -1,0 +1,36 @@
+"""What a repository is published for: a model that generates text, or one that does not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from model_import.bedrock_rules import bedrock_rules
+from model_import.preflight.finding import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from model_import.hub import Snapshot
+
+_EMBEDDING_FILES: Final = ("config_sentence_transformers.json", "modules.json")
+_EMBEDDING_LIBRARY: Final = "sentence-transformers"
+
+
+def check_purpose(snapshot: Snapshot) -> Iterator[Finding]:
+    """Yield what says that the model is for something that Bedrock does not do with an import."""
+    files = [path for path in _EMBEDDING_FILES if snapshot.file(path)]
+    uses = bedrock_rules().uses
+    if files or snapshot.card.library == _EMBEDDING_LIBRARY:
+        yield Finding.of(
+            "EMBEDDING_MODEL",
+            files[0] if files else "README.md: library_name",
+            found="It is an embedding model of sentence-transformers",
+            accepted="Custom Model Import takes models that generate text.",
+        )
+    elif snapshot.card.use is not None and snapshot.card.use not in uses:
+        yield Finding.of(
+            "USE_OTHER",
+            "README.md: pipeline_tag",
+            found=f"The model is published for {snapshot.card.use}",
+            accepted=f"Bedrock generates text with it: {', '.join(uses)}.",
+        )
