@@ -7,12 +7,16 @@ from pathlib import PurePosixPath
 from typing import Any, ClassVar, Literal
 from urllib.parse import parse_qs, quote, unquote, urlencode
 
+from huggingface_hub.repocard import metadata_load
+from yaml import YAMLError
+
 from local.hub_cdn import SignedLocations, content_disposition
 from local.hub_faults import FaultPlan
 from local.hub_http import Answer, HttpError, Request, file_answer
 from local.hub_repositories import (
     COMMIT_TITLE,
     COMMITTED_AT,
+    PullRequest,
     Repository,
     RepositoryFile,
     Snapshot,
@@ -21,6 +25,9 @@ from local.hub_repositories import (
 # Entries a page of a listing; with `expand`, which costs the Hub more, fewer.
 _PAGE_ENTRIES = 1000
 _EXPANDED_PAGE_ENTRIES = 50
+_DISCUSSIONS_PAGE_ENTRIES = 50
+_PULL_REF = "refs/pr/"
+_OPEN = ("draft", "open")
 # Requests an anonymous address has in a window (hub-docs rate-limits.md, 2026-08-22).
 _API_QUOTA = 500
 _RESOLVERS_QUOTA = 3000
@@ -99,14 +106,15 @@ class HubSite:
         snapshot = _snapshot(repository, revision)
         info = _model_info(repository, snapshot, blobs=request.flag("blobs"))
         if request.flag("securityStatus"):
-            info["securityRepoStatus"] = {"scansDone": True, "filesWithIssues": []}
+            info["securityRepoStatus"] = _security_status(repository, snapshot)
         wanted = request.parameters.get("expand", []) + request.parameters.get("expand[]", [])
         if wanted:
             info = {name: value for name, value in info.items() if name in {"_id", "id", *wanted}}
         return _json_answer(info)
 
     def _tree(self, request: Request, repo_id: str, revision: str, path: str) -> Answer:
-        snapshot = _snapshot(self._repository(request, repo_id), revision)
+        repository = self._repository(request, repo_id)
+        snapshot = _snapshot(repository, revision)
         folder = path.strip("/") or "."
         if folder != "." and folder not in snapshot.folders:
             raise HttpError(
@@ -114,7 +122,7 @@ class HubSite:
             )
         recursive, expand = request.flag("recursive"), request.flag("expand")
         entries = [
-            _tree_entry(snapshot, path, expand=expand)
+            _tree_entry(repository, snapshot, path, expand=expand)
             for path in [*snapshot.folders, *snapshot.files]
             if _is_listed(path, folder, recursive=recursive)
         ]
@@ -122,11 +130,12 @@ class HubSite:
         return _page_answer(request, entries, page_entries)
 
     def _paths_info(self, request: Request, repo_id: str, revision: str) -> Answer:
-        snapshot = _snapshot(self._repository(request, repo_id), revision)
+        repository = self._repository(request, repo_id)
+        snapshot = _snapshot(repository, revision)
         paths, expand = _asked_paths(request)
         return _json_answer(
             [
-                _tree_entry(snapshot, path, expand=expand)
+                _tree_entry(repository, snapshot, path, expand=expand)
                 for path in dict.fromkeys(paths)
                 if path in snapshot.files or path in snapshot.folders
             ]
@@ -146,6 +155,25 @@ class HubSite:
                     commit = _snapshot(repository, ref).commit
                     refs[kind].append({"name": name, "ref": ref, "targetCommit": commit})
         return _json_answer(refs)
+
+    def _discussions(self, request: Request, repo_id: str) -> Answer:
+        repository = self._repository(request, repo_id)
+        discussions = [
+            _discussion(repository, ref) for ref in repository.heads if ref.startswith(_PULL_REF)
+        ]
+        wanted = {name: request.parameters.get(name, ["all"])[-1] for name in ("type", "status")}
+        is_open = {"all": (True, False), "open": (True,), "closed": (False,)}[wanted["status"]]
+        chosen = [
+            discussion
+            for discussion in reversed(discussions)
+            if wanted["type"] != "discussion"
+            and (discussion["status"] in _OPEN) in is_open
+            and request.parameters.get("author", [discussion["author"]["name"]])[-1]
+            == discussion["author"]["name"]
+        ]
+        start = int(request.parameters.get("p", ["0"])[-1]) * _DISCUSSIONS_PAGE_ENTRIES
+        page = chosen[start : start + _DISCUSSIONS_PAGE_ENTRIES]
+        return _json_answer({"discussions": page, "count": len(chosen), "start": start})
 
     def _commits(self, request: Request, repo_id: str, revision: str) -> Answer:
         snapshot = _snapshot(self._repository(request, repo_id), revision)
@@ -217,6 +245,8 @@ class HubSite:
         if repository is not None and (
             not repository.private or token in repository.allowed_tokens
         ):
+            if repository.disabled:
+                raise HttpError(403, "Access to this resource is disabled.")
             return repository
         missing = {"X-Error-Code": "RepoNotFound"}
         if token is None:
@@ -239,6 +269,7 @@ class HubSite:
         ("GET", re.compile(rf"{_MODEL}/tree/{_REVISION}(?:/{_PATH})?"), _tree),
         ("POST", re.compile(rf"{_MODEL}/paths-info/{_REVISION}"), _paths_info),
         ("GET", re.compile(rf"{_MODEL}/refs"), _refs),
+        ("GET", re.compile(rf"{_MODEL}/discussions"), _discussions),
         ("GET", re.compile(rf"{_MODEL}/commits/{_REVISION}"), _commits),
         ("GET", re.compile(rf"{_MODEL}/auth-check"), _auth_check),
         (
@@ -270,12 +301,48 @@ def _model_info(repository: Repository, snapshot: Snapshot, *, blobs: bool) -> d
         "lastModified": COMMITTED_AT,
         "private": repository.private,
         "gated": repository.gated,
-        "disabled": False,
+        "disabled": repository.disabled,
         "downloads": 0,
         "likes": 0,
-        "tags": [],
+        **_card(snapshot),
         "usedStorage": sum(file.size_bytes for file in snapshot.files.values()),
         "siblings": [_sibling(file, blobs=blobs) for file in snapshot.files.values()],
+    }
+
+
+def _card(snapshot: Snapshot) -> dict[str, Json]:
+    """Returns what the Hub makes of the head of README.md; without one it says nothing of it."""
+    readme = snapshot.files.get("README.md")
+    try:
+        loaded = metadata_load(readme.location) if readme else None
+    except (ValueError, YAMLError):  # the Hub shows a warning on the page, and no card
+        loaded = None
+    card: dict[str, Json] = json.loads(json.dumps(loaded or {}, default=str))
+    licences = card.get("license", [])
+    tags = [f"license:{name}" for name in (licences if isinstance(licences, list) else [licences])]
+    said = {name: card[name] for name in ("library_name", "pipeline_tag") if name in card}
+    return {"tags": [*card.get("tags", []), *tags], **({"cardData": card} if card else {}), **said}
+
+
+def _security_status(repository: Repository, snapshot: Snapshot) -> Json:
+    issues = [
+        {"path": path, "level": level}
+        for path, level in repository.scan.items()
+        if path in snapshot.files
+    ]
+    return {"scansDone": True, "filesWithIssues": issues}
+
+
+def _discussion(repository: Repository, ref: str) -> Json:
+    pull_request = repository.pull_requests.get(ref, PullRequest())
+    return {
+        "num": int(ref.removeprefix(_PULL_REF)),
+        "title": pull_request.title,
+        "author": {"name": pull_request.author},
+        "createdAt": COMMITTED_AT,
+        "status": pull_request.status,
+        "isPullRequest": True,
+        "repo": {"name": repository.repo_id, "type": "model"},
     }
 
 
@@ -292,7 +359,7 @@ def _sibling(file: RepositoryFile, *, blobs: bool) -> Json:
     return sibling
 
 
-def _tree_entry(snapshot: Snapshot, path: str, *, expand: bool) -> Json:
+def _tree_entry(repository: Repository, snapshot: Snapshot, path: str, *, expand: bool) -> Json:
     details: dict[str, Json] = {"lastCommit": _commit(snapshot)} if expand else {}
     file = snapshot.files.get(path)
     if file is None:
@@ -301,7 +368,7 @@ def _tree_entry(snapshot: Snapshot, path: str, *, expand: bool) -> Json:
     entry = {"type": "file", "oid": file.blob_id, "size": file.size_bytes, "path": path} | details
     if expand:
         entry["securityFileStatus"] = {
-            "status": "safe",
+            "status": repository.scan.get(path, "safe"),
             "avScan": {"virusFound": False, "virusNames": None},
             "pickleImportScan": None,
         }

@@ -17,6 +17,9 @@ Gated = Literal[False, "auto", "manual"]
 COMMITTED_AT = "2024-01-01T00:00:00.000Z"
 COMMIT_TITLE = "Upload folder"
 SETTINGS_NAME = ".hub.json"
+_SETTINGS = frozenset(
+    {"gated", "private", "allowed_tokens", "refs", "pull_requests", "disabled", "scan"}
+)
 
 # The Hub refuses a larger file in plain git: "files larger than 10 MiB".
 _LFS_BYTES = 10 * 1024**2
@@ -73,6 +76,15 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class PullRequest:
+    """What is said of the proposal behind a ref `refs/pr/…`."""
+
+    title: str = "Adding `safetensors` variant of this model"
+    author: str = "SFconvertbot"
+    status: Literal["draft", "open", "closed", "merged"] = "open"
+
+
+@dataclass(frozen=True, slots=True)
 class Repository:
     """A folder that the Hub serves under an id.
 
@@ -84,6 +96,9 @@ class Repository:
         allowed_tokens: the tokens of users that may read it when gated or private.
         refs: further full ref names (`refs/heads/…`, `refs/tags/…`, `refs/pr/…`) and their content;
             two refs to equal content are one commit.
+        pull_requests: the proposal behind a ref `refs/pr/…`, where it is none of the converter's.
+        disabled: whether the Hub has closed it.
+        scan: what the Hub's scanners say of a file other than that it is safe.
     """
 
     repo_id: str
@@ -92,6 +107,9 @@ class Repository:
     private: bool = False
     allowed_tokens: frozenset[str] = frozenset()
     refs: Mapping[str, Path] = field(default_factory=dict)
+    pull_requests: Mapping[str, PullRequest] = field(default_factory=dict)
+    disabled: bool = False
+    scan: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_directory(cls, directory: Path) -> Self:
@@ -103,7 +121,7 @@ class Repository:
         repo_id = f"{directory.parent.name}/{directory.name}"
         settings_file = directory / SETTINGS_NAME
         settings = json.loads(settings_file.read_bytes()) if settings_file.exists() else {}
-        unknown = settings.keys() - {"gated", "private", "allowed_tokens", "refs"}
+        unknown = settings.keys() - _SETTINGS
         if unknown:
             raise ValueError(f"{settings_file}: unknown settings {', '.join(sorted(unknown))}")
         return cls(
@@ -113,6 +131,11 @@ class Repository:
             private=settings.get("private", False),
             allowed_tokens=frozenset(settings.get("allowed_tokens", ())),
             refs={ref: directory / target for ref, target in settings.get("refs", {}).items()},
+            pull_requests={
+                ref: PullRequest(**said) for ref, said in settings.get("pull_requests", {}).items()
+            },
+            disabled=settings.get("disabled", False),
+            scan=settings.get("scan", {}),
         )
 
     @property

@@ -3,8 +3,10 @@
     python -m local.hub_server DIRECTORY [--port 8080]
 
 Every file that is changed, added or removed shows at once, as a new commit of `main`. A file
-`.hub.json` in a repository's folder makes it gated or private and gives it more refs:
-`{"gated": "manual", "private": false, "allowed_tokens": ["hf_…"], "refs": {"refs/tags/v1": "."}}`.
+`.hub.json` in a repository's folder makes it gated, private or disabled, gives it more refs and
+files that scanners found something in:
+`{"gated": "manual", "private": false, "allowed_tokens": ["hf_…"], "refs": {"refs/tags/v1": "."},
+"disabled": false, "scan": {"pytorch_model.bin": "unsafe"}}`.
 """
 
 import argparse

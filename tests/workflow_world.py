@@ -211,7 +211,8 @@ def repository_files(**changes: object) -> dict[str, bytes]:
     """Return the files of a healthy repository, its config.json changed."""
     files = tiny_checkpoint(answer=ANSWER)
     config = json.loads(files["config.json"]) | changes
-    return {**files, "config.json": json.dumps(config).encode()}
+    readme = b"---\nlicense: apache-2.0\n---\n"
+    return {**files, "config.json": json.dumps(config).encode(), "README.md": readme}
 
 
 def unimportable_repositories(directory: Path) -> list[Repository]:

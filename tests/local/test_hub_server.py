@@ -20,6 +20,7 @@ import huggingface_hub
 import pytest
 from huggingface_hub import HfApi
 from huggingface_hub.errors import (
+    DisabledRepoError,
     GatedRepoError,
     HfHubHTTPError,
     RemoteEntryNotFoundError,
@@ -28,7 +29,7 @@ from huggingface_hub.errors import (
 )
 
 from local.hub_faults import Fault
-from local.hub_repositories import Repository
+from local.hub_repositories import PullRequest, Repository
 from local.hub_server import LocalHub
 
 MODEL = "acme/tiny-llama"
@@ -180,6 +181,91 @@ def test_model_info_with_blobs_tells_sizes_git_ids_and_lfs_sha256(hub: LocalHub)
     assert siblings["config.json"].lfs is None
     assert siblings["empty.txt"].blob_id == "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
     assert info.security_repo_status == {"scansDone": True, "filesWithIssues": []}
+
+
+def test_model_info_has_the_card_that_is_at_the_head_of_the_readme(tmp_path: Path) -> None:
+    head = b"license: llama3\ntags: [chat]\npipeline_tag: text-generation\ndate: 2024-04-18\n"
+    directory = write_files(tmp_path / MODEL, {"README.md": b"---\n" + head + b"---\n# Model\n"})
+
+    with LocalHub([Repository(MODEL, directory)]) as hub:
+        info = api(hub).model_info(MODEL)
+
+    assert info.card_data is not None
+    assert info.card_data.license == "llama3"
+    assert info.tags == ["chat", "license:llama3"]
+    assert info.pipeline_tag == "text-generation"
+    assert info.library_name is None
+
+
+@pytest.mark.parametrize("head", [b"# no head\n", b"---\n- a list\n---\n", b"---\na: {\n---\n"])
+def test_a_readme_without_a_sound_head_gives_no_card(tmp_path: Path, head: bytes) -> None:
+    directory = write_files(tmp_path / MODEL, {"README.md": head})
+
+    with LocalHub([Repository(MODEL, directory)]) as hub:
+        info = api(hub).model_info(MODEL)
+
+    assert (info.card_data, info.tags) == (None, [])
+
+
+def test_a_scanned_file_is_told_of_in_model_info_and_in_the_tree(model: Repository) -> None:
+    unsafe = "original/consolidated.00.pth"
+
+    with LocalHub([replace(model, scan={unsafe: "unsafe", "gone.bin": "unsafe"})]) as hub:
+        info = api(hub).model_info(MODEL, securityStatus=True)
+        [entry] = api(hub).get_paths_info(MODEL, unsafe, expand=True)
+
+    assert info.security_repo_status == {
+        "scansDone": True,
+        "filesWithIssues": [{"path": unsafe, "level": "unsafe"}],
+    }
+    assert isinstance(entry, huggingface_hub.hf_api.RepoFile)
+    assert entry.security is not None
+    assert (entry.security.safe, entry.security.status) == (False, "unsafe")
+
+
+def test_a_disabled_repository_answers_403_to_everything(model: Repository) -> None:
+    with LocalHub([replace(model, disabled=True)]) as hub:
+        with pytest.raises(DisabledRepoError):
+            api(hub).model_info(MODEL)
+        response = ask(hub.endpoint + RESOLVE_CONFIG, "HEAD")
+
+    assert response.error == (403, None, "Access to this resource is disabled.")
+
+
+def test_pull_requests_are_listed_newest_first_by_state_and_author(model: Repository) -> None:
+    refs = {f"refs/pr/{number}": model.directory for number in (1, 2, 3)}
+    said = {
+        "refs/pr/1": PullRequest("Fix a typo", "somebody"),
+        "refs/pr/3": PullRequest(status="merged"),
+    }
+
+    with LocalHub([replace(model, refs=refs, pull_requests=said)]) as hub:
+        listing = api(hub).get_repo_discussions
+        listed = [
+            [pull.num for pull in pulls]
+            for pulls in (
+                listing(MODEL),
+                listing(MODEL, discussion_status="open"),
+                listing(MODEL, discussion_status="closed"),
+                listing(MODEL, discussion_type="discussion"),
+                listing(MODEL, author="SFconvertbot"),
+            )
+        ]
+        [proposal] = api(hub).get_repo_discussions(MODEL, author="somebody")
+
+    assert listed == [[3, 2, 1], [2, 1], [3], [], [3, 2]]
+    assert (proposal.title, proposal.is_pull_request) == ("Fix a typo", True)
+    assert proposal.git_reference == "refs/pr/1"
+
+
+def test_many_pull_requests_come_in_pages(model: Repository) -> None:
+    refs = {f"refs/pr/{number}": model.directory for number in range(1, 121)}
+
+    with LocalHub([replace(model, refs=refs)]) as hub:
+        listed = list(api(hub).get_repo_discussions(MODEL, discussion_type="pull_request"))
+
+        assert len(listed) == 120
+        assert len(hub.requests) == 3
 
 
 def test_model_info_with_expand_returns_only_what_was_asked_for(hub: LocalHub) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,12 +16,15 @@ from local.hub_server import LocalHub
 from model_import.errors import (
     HubAccessRefusedError,
     HubUnavailableError,
+    RepositoryDisabledError,
     RepositoryGatedError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from model_import.hub import read_snapshot
+from model_import.hub import Snapshot, read_snapshot
+from model_import.hub_files import HubFiles
 from model_import.manifest import RepositoryFile, Source
+from model_import.model_card import Licence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -172,6 +176,112 @@ def test_a_private_repository_is_read_with_a_token_that_may(hub: LocalHub) -> No
 def test_a_revision_that_does_not_exist_is_named(hub: LocalHub, revision: str) -> None:
     with pytest.raises(RevisionNotFoundError, match=f"{REPO_ID!r} has no revision {revision!r}"):
         read_snapshot(hub.endpoint, REPO_ID, revision, token=None)
+
+
+def answer_with(**fields: object) -> Answer:
+    answer = {"id": REPO_ID, "sha": "5c4a6b8f", "siblings": [], **fields}
+    return Answer(body=json.dumps(answer).encode())
+
+
+def snapshot_with(**fields: object) -> Snapshot:
+    """Return the snapshot that the Hub's answer with these fields gives."""
+    with scripted_server(answer_with(**fields)) as server:
+        return read_snapshot(server.url, REPO_ID, "main", token=None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "licence"),
+    [
+        ({"cardData": {"license": "MIT"}}, Licence(("mit",))),
+        ({"cardData": {"license": ["mit", "apache-2.0"]}}, Licence(("mit", "apache-2.0"))),
+        ({"tags": ["pytorch", "license:gemma"]}, Licence(("gemma",))),
+        ({"cardData": {"license": "mit"}, "tags": ["license:gemma"]}, Licence(("mit",))),
+        (
+            {"cardData": {"license": "other", "license_name": "deepseek", "license_link": "L"}},
+            Licence(("other",), "deepseek", "L"),
+        ),
+        ({}, Licence()),
+        ({"cardData": {"license": "unknown"}}, Licence()),
+        ({"cardData": {"license": 7}, "tags": 7}, Licence()),
+        ({"cardData": {"license": [None, ""], "license_name": []}, "tags": [None]}, Licence()),
+        ({"cardData": "mit", "tags": None}, Licence()),
+    ],
+)
+def test_the_licence_is_that_of_the_card_or_of_the_tags(
+    fields: dict[str, object], licence: Licence
+) -> None:
+    assert snapshot_with(**fields).card.licence == licence
+
+
+def test_the_library_and_the_use_are_those_of_the_answer() -> None:
+    card = snapshot_with(library_name="peft", pipeline_tag="text-generation").card
+    assert (card.library, card.use) == ("peft", "text-generation")
+    card = snapshot_with(library_name=7, pipeline_tag=["text-generation"]).card
+    assert (card.library, card.use) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "flagged"),
+    [
+        (None, ()),
+        ("safe", ()),
+        ({"scansDone": False}, ()),
+        ({"filesWithIssues": None}, ()),
+        ({"filesWithIssues": [7, {}, {"path": 7}]}, ()),
+        ({"filesWithIssues": [{"path": "a.bin", "level": "caution"}]}, (("a.bin", "caution"),)),
+        ({"filesWithIssues": [{"path": "a.bin"}]}, (("a.bin", "unsafe"),)),
+    ],
+)
+def test_the_files_that_a_scan_found_something_in_are_kept(
+    status: object, flagged: tuple[tuple[str, str], ...]
+) -> None:
+    found = snapshot_with(securityRepoStatus=status).flagged
+    assert tuple((file.path, file.level) for file in found) == flagged
+
+
+def test_a_disabled_repository_is_told_from_one_that_needs_a_token(folder: Path) -> None:
+    with LocalHub([Repository(REPO_ID, folder, disabled=True)]) as hub:
+        with pytest.raises(RepositoryDisabledError, match=f"{hub.endpoint}/{REPO_ID} may say why"):
+            read_snapshot(hub.endpoint, REPO_ID, "main", token=None)
+        source = Source(hub.endpoint, REPO_ID, "5c4a6b8f")
+        with closing(HubFiles(source)) as files, pytest.raises(RepositoryDisabledError):
+            files.open("config.json")
+    with pytest.raises(RepositoryDisabledError):
+        snapshot_with(disabled=True)
+
+
+@pytest.mark.parametrize("kind", ["dataset", "space"])
+def test_a_repository_that_is_no_model_is_named_for_what_it_is(kind: str) -> None:
+    missing = Answer(401, {"X-Error-Code": "RepoNotFound"})
+    answers = [missing, *([missing] if kind == "space" else []), answer_with()]
+    with scripted_server(*answers) as server:
+        with pytest.raises(RepositoryNotFoundError, match=f"is a {kind} on the Hub"):
+            read_snapshot(server.url, REPO_ID, "main", token=None)
+        assert server.requests[-1].target.startswith(f"/api/{kind}s/{REPO_ID}")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"sha": "../../other"},
+        {"sha": 7},
+        {"id": "acme/tiny/llama"},
+        {"id": ["acme/tiny-llama"]},
+        {"siblings": [{"rfilename": 7}]},
+        {"siblings": [{"rfilename": "a", "size": -1}]},
+        {"siblings": [{"rfilename": "a", "size": 1.5}]},
+        {"siblings": [{"rfilename": "a", "size": "1"}]},
+        {"siblings": [{"rfilename": "a", "size": 1, "blobId": "../x"}]},
+        {
+            "siblings": [
+                {"rfilename": "a", "lfs": {"size": 1, "sha256": "no hash", "pointerSize": 1}}
+            ]
+        },
+    ],
+)
+def test_an_answer_that_could_lead_elsewhere_is_refused(fields: dict[str, object]) -> None:
+    with pytest.raises(HubUnavailableError, match="its answer is no model info"):
+        snapshot_with(**fields)
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 429])
