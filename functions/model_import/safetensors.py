@@ -12,8 +12,9 @@ from math import prod
 from typing import Any, Final
 
 LENGTH_BYTES: Final = 8
-HEADER_BYTES_AT_MOST: Final = 25_000_000
-# What huggingface_hub 2.4 reads; the format allows 100 MB. A model that Bedrock takes has 3 MB.
+HEADER_BYTES_AT_MOST: Final = 10_000_000
+# Twice what the 37 thousand tensors of Qwen3-235B-A22B would take in one file. The format allows
+# 100 MB, and a hostile one takes 26 times its size as JSON objects.
 DIMENSIONS_AT_MOST: Final = 64
 # torch has no tensor of more.
 LARGEST_NUMBER: Final = 2**64 - 1
