@@ -150,7 +150,7 @@ def _file(sibling: RepoSibling) -> RepositoryFile:
     path, size_bytes = sibling.rfilename, sibling.size or 0
     blob_id, sha256 = sibling.blob_id or "", sibling.lfs.sha256 if sibling.lfs else None
     if (
-        not isinstance(path, str)
+        not _is_text(path, r"(?s).+")
         or type(size_bytes) is not int
         or size_bytes < 0
         or not _is_text(blob_id, r"[0-9a-f]*")

@@ -268,6 +268,7 @@ def test_a_repository_that_is_no_model_is_named_for_what_it_is(kind: str) -> Non
         {"id": "acme/tiny/llama"},
         {"id": ["acme/tiny-llama"]},
         {"siblings": [{"rfilename": 7}]},
+        {"siblings": [{"rfilename": ""}]},
         {"siblings": [{"rfilename": "a", "size": -1}]},
         {"siblings": [{"rfilename": "a", "size": 1.5}]},
         {"siblings": [{"rfilename": "a", "size": "1"}]},

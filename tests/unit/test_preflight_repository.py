@@ -35,7 +35,6 @@ from model_import.preflight.weights import HEADERS_BYTES_AT_MOST
 from model_import.safetensors import HEADER_BYTES_AT_MOST
 
 if TYPE_CHECKING:
-
     from fake_repository import Files
 
     from model_import.hub import Snapshot
