@@ -320,7 +320,9 @@ def _card(snapshot: Snapshot) -> dict[str, Json]:
     card: dict[str, Json] = json.loads(json.dumps(loaded or {}, default=str))
     licences = card.get("license", [])
     tags = [f"license:{name}" for name in (licences if isinstance(licences, list) else [licences])]
-    said = {name: card[name] for name in ("library_name", "pipeline_tag") if name in card}
+    said: dict[str, Json] = {
+        name: card[name] for name in ("library_name", "pipeline_tag") if name in card
+    }
     return {"tags": [*card.get("tags", []), *tags], **({"cardData": card} if card else {}), **said}
 
 
