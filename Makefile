@@ -3,12 +3,15 @@ UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .tools/bin/uv)
 RUN := $(UV) run --frozen
 export SAM_CLI_TELEMETRY = 0
 
-.PHONY: demo test lint build local requirements picture findings
+.PHONY: demo test fuzz lint build local requirements picture findings
 demo: $(UV)
 	$(RUN) python -m local run model-import/Tiny-Quiz-Llama-Instruct
 
 test: $(UV)
 	$(RUN) pytest -n 3 --dist worksteal
+
+fuzz: $(UV)
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-600} $(RUN) pytest tests/unit/test_preflight_malformed.py
 
 lint: $(UV)
 	$(RUN) ruff check

@@ -65,3 +65,43 @@ def test_exit_codes_tell_a_refusal_from_a_check_that_could_not_be_made(
     arguments: tuple[str, ...], exit_code: int
 ) -> None:
     assert check(*arguments).exit_code == exit_code
+
+
+def test_a_licence_is_held_against_the_lists_of_the_command() -> None:
+    arguments = (SHIPPED, "--hub", str(SHIPPED_HUB), "--json")
+
+    allowed = check(*arguments, "--allow-licence", "mit", "--allow-licence", "Apache-2.0")
+    denied = check(*arguments, "--deny-licence", "apache-2.0")
+
+    assert report(allowed)["plan"]["licence"] == "apache-2.0"
+    assert (allowed.exit_code, denied.exit_code) == (0, 1)
+    assert [finding["code"] for finding in report(denied)["findings"]] == ["LICENCE_DENIED"]
+
+
+def test_a_repository_that_is_closed_is_refused(tmp_path: Path) -> None:
+    write_repository(tmp_path / REPO_ID, repository_files())
+    (tmp_path / REPO_ID / ".hub.json").write_text('{"disabled": true}')
+
+    result = check(REPO_ID, "--hub", str(tmp_path))
+
+    assert result.exit_code == 1
+    assert "RepositoryDisabledError" in result.stdout
+
+
+def test_pickled_weights_are_shown_with_the_revision_that_has_them_converted(
+    tmp_path: Path,
+) -> None:
+    files = repository_files()
+    others = {name: content for name, content in files.items() if "safetensors" not in name}
+    write_repository(tmp_path / REPO_ID, {**others, "pytorch_model.bin": b"\x80"})
+    write_repository(tmp_path / REPO_ID / ".cache" / "converted", files)
+    settings = {"refs": {"refs/pr/7": ".cache/converted"}}
+    (tmp_path / REPO_ID / ".hub.json").write_text(json.dumps(settings))
+
+    refused = report(check(REPO_ID, "--hub", str(tmp_path), "--json"))
+    converted = check(REPO_ID, "--hub", str(tmp_path), "--revision", "refs/pr/7")
+
+    [finding] = refused["findings"]
+    assert finding["code"] == "WEIGHTS_NOT_SAFETENSORS"
+    assert '"revision": "refs/pr/7"' in finding["remedy"]
+    assert converted.exit_code == 0

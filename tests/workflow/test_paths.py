@@ -238,6 +238,7 @@ def test_a_flipped_byte_fails_once_and_for_good_with_nothing_stored(here: World)
     [
         "ChecksumMismatchError",
         "HubAccessRefusedError",
+        "RepositoryDisabledError",
         "RepositoryGatedError",
         "RepositoryNotFoundError",
         "RevisionNotFoundError",
