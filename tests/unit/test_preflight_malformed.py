@@ -52,7 +52,7 @@ def test_any_repository_has_a_verdict_for_as_long_as_is_asked() -> None:
     seen = 0
 
     @settings(
-        deadline=None, max_examples=1_000, database=None, suppress_health_check=list(HealthCheck)
+        deadline=None, max_examples=100, database=None, suppress_health_check=list(HealthCheck)
     )
     @given(hostile_snapshots())
     def examine(hostile: tuple[Snapshot, Files]) -> None:

@@ -206,6 +206,20 @@ def test_a_format_that_transformers_refuses_to_load_is_an_error(metadata: object
     assert (finding.code, finding.where) == ("HEADER_FORMAT_UNKNOWN", SINGLE)
 
 
+@pytest.mark.parametrize("name", sorted(TENSORS))
+def test_a_tensor_of_the_other_half_precision_than_its_neighbours_is_named(name: str) -> None:
+    _, shape = TENSORS[name]
+    finding = only_finding(single_file(TENSORS | {name: ("F16", shape)}))
+    assert (finding.code, finding.where) == ("TENSOR_DTYPE_MIXED", name)
+    assert f"{name} ({SINGLE})" in finding.found
+
+
+def test_whole_layers_of_another_dtype_and_single_tensors_in_f32_are_no_finding() -> None:
+    in_layer = {name: ("F16", shape) for name, (_, shape) in TENSORS.items() if ".0." in name}
+    norm = {"model.layers.0.input_layernorm.weight": ("F32", (4,))}
+    assert verdict_on(single_file(TENSORS | in_layer | norm)).findings == ()
+
+
 def test_legacy_buffers_may_be_of_any_dtype() -> None:
     buffers = {
         "model.layers.0.self_attn.rotary_emb.inv_freq": ("F64", (1,)),

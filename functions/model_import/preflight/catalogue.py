@@ -290,6 +290,15 @@ _ENTRIES: Final = (
         _UNQUANTISED,
     ),
     CatalogueEntry(
+        "TENSOR_DTYPE_MIXED",
+        Subject.PRECISION,
+        "error",
+        "Tensors of one layer are F16 and BF16: of the same size, so that a wrong one is read as "
+        "other numbers.",
+        "Choose another revision, or ask the publisher in which the model was trained, and to save "
+        "it in that.",
+    ),
+    CatalogueEntry(
         "INDEX_MISSING",
         Subject.WEIGHTS,
         "error",

@@ -23,11 +23,12 @@ from model_import.preflight.families.decoders import (
     qwen3_moe,
 )
 from model_import.preflight.families.gpt_bigcode import gpt_bigcode
+from model_import.preflight.families.layout import layer_of
 from model_import.preflight.families.mllama import mllama
 from model_import.preflight.families.qwen_vl import qwen2_5_vl, qwen2_vl
 from model_import.preflight.families.sizes import ConfigSizeError
 from model_import.preflight.families.t5 import t5
-from model_import.preflight.finding import Finding
+from model_import.preflight.finding import Finding, some
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -49,8 +50,6 @@ _FAMILIES: Final[dict[str, Callable[[dict[str, Any]], ExpectedTensors]]] = {
     "qwen3_moe": qwen3_moe,
     "t5": t5,
 }
-_EXAMPLES: Final = 3
-_LAYER: Final = re.compile(r"^.+?\.(?:layers|h|blocks?)\.\d+(?=\.)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +160,7 @@ def _missing_finding(names: list[str], noun: str, how: str) -> Finding:
     return Finding.of(
         "TENSOR_MISSING",
         names[0],
-        found=f"{_counted(names, noun)} {how}: {_some(names)}",
+        found=f"{_counted(names, noun)} {how}: {some(names)}",
         accepted="Every tensor of the model that config.json describes.",
     )
 
@@ -177,7 +176,7 @@ def _unexpected(expected: ExpectedTensors, paths: dict[str, str]) -> Iterator[Fi
         yield Finding.of(
             "TENSOR_UNEXPECTED",
             paths[names[0]],
-            found=f"{_counted(names, 'tensor')} {kind.what}: {_some(shown)}",
+            found=f"{_counted(names, 'tensor')} {kind.what}: {some(shown)}",
             accepted="The tensors of the model that config.json describes, and no others.",
             remedy=kind.remedy,
         )
@@ -185,9 +184,9 @@ def _unexpected(expected: ExpectedTensors, paths: dict[str, str]) -> Iterator[Fi
 
 def _by_layer(names: list[str], expected: ExpectedTensors) -> list[str]:
     """Return the names, those of a layer that the model does not have as that layer."""
-    layers = (_LAYER.match(name) for name in names)
+    layers = (layer_of(name) for name in names)
     shown = (
-        layer[0] if layer is not None and layer[0] not in expected.layers else name
+        layer if layer is not None and layer not in expected.layers else name
         for name, layer in zip(names, layers, strict=True)
     )
     return list(dict.fromkeys(shown))
@@ -205,7 +204,7 @@ def _misshapen(
         yield Finding.of(
             "TENSOR_SHAPE",
             found[names[0]][1],
-            found=f"{_counted(names, 'tensor')} of shape {list(shape)}: {_some(names)}",
+            found=f"{_counted(names, 'tensor')} of shape {list(shape)}: {some(names)}",
             accepted=f"By config.json {list(accepted)}: {_differences(formula, shape, accepted)}.",
         )
 
@@ -219,8 +218,3 @@ def _differences(formula: str, found: tuple[int, ...], expected: tuple[int, ...]
 
 def _counted(names: list[str], noun: str) -> str:
     return f"{len(names)} {noun}s" if len(names) > 1 else f"1 {noun}"
-
-
-def _some(names: list[str]) -> str:
-    shown = ", ".join(names[:_EXAMPLES])
-    return f"{shown} …" if len(names) > _EXAMPLES else shown

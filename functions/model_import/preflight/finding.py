@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from model_import.preflight.catalogue import Severity
 
 _LEGIBLE_CHARACTERS: Final = 500
+_EXAMPLES: Final = 3
 
 
 def legible(text: str) -> str:
@@ -20,6 +21,12 @@ def legible(text: str) -> str:
     """
     head = text[:_LEGIBLE_CHARACTERS].encode(errors="backslashreplace").decode()
     return head if head == text else f"{head[:_LEGIBLE_CHARACTERS]} …"
+
+
+def some(names: list[str]) -> str:
+    """Return the first names of a list that may be long."""
+    shown = ", ".join(names[:_EXAMPLES])
+    return f"{shown} …" if len(names) > _EXAMPLES else shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from model_import.bedrock_rules import bedrock_rules
-from model_import.preflight.finding import Finding
+from model_import.preflight.finding import Finding, some
 from model_import.preflight.other_weights import other_weights
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ INDEX: Final = "model.safetensors.index.json"
 SINGLE: Final = "model.safetensors"
 # However a publisher numbers them: model-00001-of-00002, model-000000-of-000001, model-1-of-2.
 _SHARD: Final = re.compile(r"model-\d+-of-\d+\.safetensors")
-_EXAMPLES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +175,7 @@ def _missing_shard(path: str, index: Index) -> Finding:
 
 def _tensors_in(path: str, index: Index) -> str:
     names = [name for name, shard in index.shard_of.items() if shard == path]
-    shown = ", ".join(names[:_EXAMPLES]) + (" …" if len(names) > _EXAMPLES else "")
-    return f"{len(names)} tensors ({shown})" if len(names) > 1 else f"the tensor {shown}"
+    return f"{len(names)} tensors ({some(names)})" if len(names) > 1 else f"the tensor {names[0]}"
 
 
 def _stale_shards(snapshot: Snapshot, named: set[str]) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""What the headers of the weights say: dtypes, completeness, agreement with the index."""
+"""The headers of the weights: read by Range, of the right length, and what they say together."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 from model_import.bedrock_rules import bedrock_rules
 from model_import.preflight.families.layout import is_buffer
 from model_import.preflight.finding import Finding
-from model_import.preflight.repository import INDEX
+from model_import.preflight.shards import check_shards
 from model_import.preflight.stand_ins import STAND_IN_BYTES_AT_MOST, describe_stand_in
+from model_import.preflight.tensor_dtypes import check_dtypes
 from model_import.safetensors import (
     LENGTH_BYTES,
     Header,
@@ -26,10 +27,9 @@ if TYPE_CHECKING:
 
     from model_import.manifest import RepositoryFile
     from model_import.preflight.families.layout import ExpectedTensors
-    from model_import.preflight.repository import Index, ModelFiles
+    from model_import.preflight.repository import ModelFiles
 
 _CONCURRENT_READS: Final = 16
-_EXAMPLES: Final = 3
 HEADERS_BYTES_AT_MOST: Final = 32_000_000
 # Of all files together. The most that Bedrock could take, Qwen3-235B-A22B's, are 5 MB.
 
@@ -84,13 +84,8 @@ def check_weights(
     for path, header in headers.items():
         findings += _check_length(path, sizes[path], header)
         findings += _check_framework(path, header)
-        findings += _check_dtypes(path, header, expected)
-    findings += _check_once(headers)
-    if files.index is not None:
-        disagreements = list(_check_index(files.index, headers))
-        findings += disagreements
-        if not disagreements and headers.keys() == set(files.index.shard_of.values()):
-            findings += _check_total_size(files.index, headers)
+    findings += check_dtypes(headers, is_buffer if expected is None else expected.ignored)
+    findings += check_shards(files.index, headers)
     parameters = Counter[str]()
     for header in headers.values():
         for tensor in header.tensors:
@@ -201,77 +196,3 @@ def _check_framework(path: str, header: Header) -> Iterator[Finding]:
             else "Its __metadata__ gives no format",
             accepted=f"transformers loads {', '.join(accepted)}, or a file with no __metadata__.",
         )
-
-
-def _check_dtypes(path: str, header: Header, expected: ExpectedTensors | None) -> Iterator[Finding]:
-    accepted = bedrock_rules().dtypes
-    ignored = is_buffer if expected is None else expected.ignored
-    wrong: dict[str, list[str]] = {}
-    for tensor in header.tensors:
-        if tensor.dtype not in accepted and not ignored(tensor.name):
-            wrong.setdefault(tensor.dtype, []).append(tensor.name)
-    for dtype, names in wrong.items():
-        yield Finding.of(
-            "TENSOR_DTYPE_UNSUPPORTED",
-            path,
-            found=f"{len(names)} tensors are {dtype}: {_some(names)}",
-            accepted=f"Bedrock imports {', '.join(accepted)}.",
-        )
-
-
-def _check_once(headers: dict[str, Header]) -> Iterator[Finding]:
-    """Yield the tensors that lie in two files: which of them would be loaded is left to chance."""
-    places: dict[str, list[str]] = {}
-    for path, header in headers.items():
-        for tensor in header.tensors:
-            places.setdefault(tensor.name, []).append(path)
-    twice = {name: paths for name, paths in places.items() if len(paths) > 1}
-    if twice:
-        yield Finding.of(
-            "TENSOR_TWICE",
-            next(iter(twice)),
-            found=f"{len(twice)} tensors lie in more than one file: "
-            + _some([f"{name} ({', '.join(paths[:_EXAMPLES])})" for name, paths in twice.items()]),
-            accepted="Each tensor in one file.",
-        )
-
-
-def _check_index(index: Index, headers: dict[str, Header]) -> Iterator[Finding]:
-    present = {(tensor.name, path) for path, header in headers.items() for tensor in header.tensors}
-    # A shard whose header could not be read has a finding of its own.
-    named = {(name, path) for name, path in index.shard_of.items() if path in headers}
-    if missing := sorted(named - present):
-        yield _disagreement(
-            "INDEX_TENSOR_MISSING", missing, "the index names and that are not in their shards"
-        )
-    if unnamed := sorted(present - named):
-        yield _disagreement(
-            "INDEX_TENSOR_UNNAMED", unnamed, "are in the shards and not in the index at that place"
-        )
-
-
-def _disagreement(code: str, pairs: list[tuple[str, str]], what: str) -> Finding:
-    return Finding.of(
-        code,
-        INDEX,
-        found=f"{len(pairs)} tensors that {what}: {_some([f'{n} ({p})' for n, p in pairs])}",
-        accepted="Index and shards name the same tensors in the same files.",
-    )
-
-
-def _check_total_size(index: Index, headers: dict[str, Header]) -> Iterator[Finding]:
-    stated = index.total_size
-    found = sum(tensor.end - tensor.start for h in headers.values() for tensor in h.tensors)
-    if stated is not None and (isinstance(stated, bool) or stated != found):
-        # No error: nothing loads by it, and published ones count shared tensors or another dtype.
-        yield Finding.of(
-            "INDEX_TOTAL_SIZE",
-            f"{INDEX}: metadata.total_size",
-            found=f"The index states {stated!r:.100} bytes of tensors",
-            accepted=f"The shards hold {found}.",
-        )
-
-
-def _some(names: list[str]) -> str:
-    shown = ", ".join(names[:_EXAMPLES])
-    return f"{shown} …" if len(names) > _EXAMPLES else shown

@@ -24,6 +24,7 @@ _BUFFERS: Final = re.compile(
     r")$"
 )
 # Saved by older transformers, computed again by all: they may sit there in any dtype.
+_LAYER: Final = re.compile(r"^.+?\.(?:layers|h|blocks?)\.\d+(?=\.)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,12 @@ class ExpectedTensors:
 def is_buffer(name: str) -> bool:
     """Return whether a tensor of this name is a buffer of older transformers, of any family."""
     return _BUFFERS.search(name) is not None
+
+
+def layer_of(name: str) -> str | None:
+    """Return the prefix of a tensor's layer, or None for one of the model as a whole."""
+    layer = _LAYER.match(name)
+    return None if layer is None else layer[0]
 
 
 def linear(name: str, rows: str, columns: str) -> dict[str, str]:

@@ -1,0 +1,77 @@
+"""The tensors of the shards, against each other and against the index."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from model_import.preflight.finding import Finding, some
+from model_import.preflight.repository import INDEX
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from model_import.preflight.repository import Index
+    from model_import.safetensors import Header
+
+
+def check_shards(index: Index | None, headers: dict[str, Header]) -> Iterator[Finding]:
+    """Yield tensors in two files and, where there is an `index`, what it says otherwise."""
+    yield from _check_once(headers)
+    if index is not None:
+        disagreements = list(_check_index(index, headers))
+        yield from disagreements
+        if not disagreements and headers.keys() == set(index.shard_of.values()):
+            yield from _check_total_size(index, headers)
+
+
+def _check_once(headers: dict[str, Header]) -> Iterator[Finding]:
+    """Yield the tensors that lie in two files: which of them would be loaded is left to chance."""
+    places: dict[str, list[str]] = {}
+    for path, header in headers.items():
+        for tensor in header.tensors:
+            places.setdefault(tensor.name, []).append(path)
+    twice = {name: paths for name, paths in places.items() if len(paths) > 1}
+    if twice:
+        yield Finding.of(
+            "TENSOR_TWICE",
+            next(iter(twice)),
+            found=f"{len(twice)} tensors lie in more than one file: "
+            + some([f"{name} ({some(paths)})" for name, paths in twice.items()]),
+            accepted="Each tensor in one file.",
+        )
+
+
+def _check_index(index: Index, headers: dict[str, Header]) -> Iterator[Finding]:
+    present = {(tensor.name, path) for path, header in headers.items() for tensor in header.tensors}
+    # A shard whose header could not be read has a finding of its own.
+    named = {(name, path) for name, path in index.shard_of.items() if path in headers}
+    if missing := sorted(named - present):
+        yield _disagreement(
+            "INDEX_TENSOR_MISSING", missing, "the index names and that are not in their shards"
+        )
+    if unnamed := sorted(present - named):
+        yield _disagreement(
+            "INDEX_TENSOR_UNNAMED", unnamed, "are in the shards and not in the index at that place"
+        )
+
+
+def _disagreement(code: str, pairs: list[tuple[str, str]], what: str) -> Finding:
+    return Finding.of(
+        code,
+        INDEX,
+        found=f"{len(pairs)} tensors that {what}: {some([f'{n} ({p})' for n, p in pairs])}",
+        accepted="Index and shards name the same tensors in the same files.",
+    )
+
+
+def _check_total_size(index: Index, headers: dict[str, Header]) -> Iterator[Finding]:
+    stated = index.total_size
+    found = sum(tensor.end - tensor.start for h in headers.values() for tensor in h.tensors)
+    if stated is not None and (isinstance(stated, bool) or stated != found):
+        # No error: nothing loads by it, and published ones count shared tensors or another dtype.
+        yield Finding.of(
+            "INDEX_TOTAL_SIZE",
+            f"{INDEX}: metadata.total_size",
+            found=f"The index states {stated!r:.100} bytes of tensors",
+            accepted=f"The shards hold {found}.",
+        )
