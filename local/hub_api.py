@@ -162,7 +162,7 @@ class HubSite:
             _discussion(repository, ref) for ref in repository.heads if ref.startswith(_PULL_REF)
         ]
         wanted = {name: request.parameters.get(name, ["all"])[-1] for name in ("type", "status")}
-        is_open = {"all": (True, False), "open": (True,), "closed": (False,)}[wanted["status"]]
+        is_open = {"open": (True,), "closed": (False,)}.get(wanted["status"], (True, False))
         chosen = [
             discussion
             for discussion in reversed(discussions)

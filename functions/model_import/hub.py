@@ -134,7 +134,8 @@ def _snapshot(endpoint: str, revision: str, info: ModelInfo) -> Snapshot:
     commit, repo_id = info.sha, info.id
     if commit is None or info.siblings is None:
         raise ValueError("its answer names no commit or no files")
-    if not _is_text(commit, r"[0-9a-f]+") or not _is_text(repo_id, r"[^/\s]+/[^/\s]+"):
+    # Both become part of keys in S3 and of URLs.
+    if not _is_text(commit, r"[0-9a-f]+") or not _is_text(repo_id, r"[\w.-]+/[\w.-]+"):
         raise ValueError("its answer is no model info: its commit or its id is of another form")
     return Snapshot(
         # A renamed repository answers under its present name.
@@ -175,4 +176,4 @@ def _flagged(status: Any) -> list[FlaggedFile]:  # noqa: ANN401 whatever the Hub
 
 
 def _is_text(value: object, pattern: str) -> bool:
-    return isinstance(value, str) and re.fullmatch(pattern, value) is not None
+    return isinstance(value, str) and re.fullmatch(pattern, value, re.ASCII) is not None

@@ -266,6 +266,8 @@ def test_a_repository_that_is_no_model_is_named_for_what_it_is(kind: str) -> Non
         {"sha": "../../other"},
         {"sha": 7},
         {"id": "acme/tiny/llama"},
+        {"id": "acme/tiny llama"},
+        {"id": "acme/モデル"},
         {"id": ["acme/tiny-llama"]},
         {"siblings": [{"rfilename": 7}]},
         {"siblings": [{"rfilename": ""}]},

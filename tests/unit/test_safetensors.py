@@ -191,6 +191,17 @@ def test_metadata_may_be_null_or_any_texts(metadata: object) -> None:
     assert parse_header(header_text(__metadata__=metadata)).tensors == ()
 
 
+def test_a_tensor_has_as_many_dimensions_as_torch_knows() -> None:
+    text = header_text(w=entry("U8", [1] * 64, 0, 1))
+    assert parse_header(text).tensors[0].parameters == 1
+
+
+@pytest.mark.parametrize("dimensions", [65, 1_000_000])
+def test_a_tensor_of_more_dimensions_is_refused(dimensions: int) -> None:
+    text = header_text(w=entry("U8", [1] * dimensions, 0, 1))
+    assert "tensor 'w' is declared as" in refusal(text)
+
+
 @pytest.mark.parametrize(
     "value",
     [
