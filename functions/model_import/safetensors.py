@@ -14,7 +14,7 @@ from typing import Any, Final
 LENGTH_BYTES: Final = 8
 HEADER_BYTES_AT_MOST: Final = 10_000_000
 # Twice what the 37 thousand tensors of Qwen3-235B-A22B would take in one file. The format allows
-# 100 MB, and a hostile one takes 26 times its size as JSON objects.
+# 100 MB; as JSON objects, a hostile header takes thirty times its size.
 DIMENSIONS_AT_MOST: Final = 64
 # torch has no tensor of more.
 LARGEST_NUMBER: Final = 2**64 - 1
