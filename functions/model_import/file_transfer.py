@@ -13,6 +13,7 @@ from model_import.errors import ChecksumMismatchError, InvalidInputError
 from model_import.file_hash import OrderedSha256, git_blob_id, sha256_hex
 from model_import.manifest import TransferredFile
 from model_import.part_sizes import part_ranges
+from model_import.range_read import RangeRead
 from model_import.staged_objects import object_metadata
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ class FileTransfer:
             return
         where = self._ranges[index]
         content = buffer[: len(where)]
-        remote.read_into(where.start, content, self._route.tally.arrived)
+        after = self._ranges[index - 1].stop if index else 0
+        remote.fill(RangeRead(where.start, content, self._route.tally.arrived, after=after))
         if self.part_count == 1:
             self._put_whole(content)
             self._route.buffers.release(buffer)

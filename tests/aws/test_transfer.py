@@ -229,6 +229,22 @@ def test_what_fails_at_the_hub_and_then_works_leaves_the_bytes_right(
     assert_nothing_is_left(transfer)
 
 
+@pytest.mark.parametrize(
+    "drop", [None, Fault("reset", match=FROM_CDN, after_bytes=7000, times=2)], ids=["", "drops"]
+)
+def test_a_file_of_a_server_that_ignores_range_comes_in_one_stream(
+    transfer: Rig, drop: Fault | None
+) -> None:
+    transfer.hub.faults.add(Fault("ignore_range", match=FROM_CDN, times=None))
+    if drop is not None:
+        transfer.hub.faults.add(drop)
+
+    transfer.transfer()
+
+    assert transfer.stored(SHARD) == FILES[SHARD]
+    assert_nothing_is_left(transfer)
+
+
 def test_a_failure_in_one_file_ends_all_of_them(transfer: Rig) -> None:
     transfer.hub.faults.add(Fault("status", match=f"GET .*{LAST_SHARD}", status=418, times=None))
     transfer.hub.faults.add(Fault("stall", match=FROM_CDN, after_bytes=10, skip=10))

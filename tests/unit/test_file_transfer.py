@@ -18,7 +18,9 @@ from model_import.progress import Tally
 from model_import.staged_objects import UploadedPart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+
+    from model_import.range_read import RangeRead
 
 SOURCE = Source("http://hub", "acme/tiny", "abc")
 
@@ -31,11 +33,12 @@ class MemoryHub:
     source: Source = SOURCE
 
     def open(self, _: str) -> Any:  # noqa: ANN401 what is used of a RemoteFile
-        return SimpleNamespace(size_bytes=len(self.content), read_into=self._read_into)
+        return SimpleNamespace(size_bytes=len(self.content), fill=self._fill)
 
-    def _read_into(self, start: int, buffer: memoryview, arrived: Callable[[int], None]) -> None:
-        buffer[:] = self.content[start : start + len(buffer)]
-        arrived(len(buffer))
+    def _fill(self, read: RangeRead) -> None:
+        count = len(read.left)
+        read.left[:] = self.content[read.start : read.end]
+        read.advance(count)
 
 
 @dataclass
