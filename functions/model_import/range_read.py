@@ -64,6 +64,10 @@ class RangeRead:
         """Return what is still to be filled."""
         return self._buffer[self.reached :]
 
+    def filled(self, count: int) -> memoryview:
+        """Return the first bytes of the range, which have been reached."""
+        return self._buffer[:count]
+
     def advance(self, count: int) -> None:
         """Count bytes that have been written to the buffer."""
         self.reached += count
@@ -106,6 +110,7 @@ class RangeRead:
 
     def cut_connection(self) -> None:
         """Drop a connection that has stalled; the rest of the range is asked for again."""
+        self._is_open = False
         self._cut()
 
     def abandon(self) -> None:

@@ -17,6 +17,7 @@ from scripted_server import Answer, scripted_server
 from model_import.crc64 import crc64, crc64_base64
 from model_import.http_pools import PoolsClosedError
 from model_import.presigned_puts import PresignedPuts
+from model_import.retries import Retries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,9 +42,8 @@ def puts_to(
     """Send to a server, without waiting between attempts."""
     client = s3_client(server.url)
     sleep = (waits if waits is not None else []).append
-    puts = PresignedPuts(
-        client, connections=1, stopped=threading.Event(), attempts=attempts, sleep=sleep
-    )
+    retries = Retries(attempts, threading.Event(), sleep)
+    puts = PresignedPuts(client, connections=1, retries=retries)
     yield puts
     puts.close()
     client.close()

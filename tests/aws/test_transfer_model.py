@@ -149,7 +149,7 @@ def test_without_a_task_token_the_error_is_on_stderr_only(s3_url: str, tmp_path:
         assert task.states.requests == []
 
 
-def test_a_task_that_nobody_waits_for_stops_and_leaves_no_upload(
+def test_a_task_that_nobody_waits_for_stops_and_keeps_its_parts_for_the_next(
     s3_url: str, tmp_path: Path
 ) -> None:
     timed_out = Answer(400, {"x-amzn-errortype": "TaskTimedOut"}, b'{"__type": "TaskTimedOut"}')
@@ -161,11 +161,11 @@ def test_a_task_that_nobody_waits_for_stops_and_leaves_no_upload(
         assert code == 1
         assert json.loads(out.splitlines()[-1])["message"].startswith("The execution has moved on")
         assert task.told("SendTaskFailure") == []
-        assert task.transfer.open_uploads() == []
+        assert len(task.transfer.open_uploads()) == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_aborts_the_uploads_and_is_told_by_name(
+def test_a_signal_keeps_the_parts_and_is_told_by_name(
     s3_url: str, tmp_path: Path, number: signal.Signals
 ) -> None:
     with task_of(s3_url, tmp_path) as task:
@@ -181,5 +181,15 @@ def test_a_signal_aborts_the_uploads_and_is_told_by_name(
         assert process.returncode == 1
         assert failure["error"] == "TransferInterruptedError"
         assert number.name in failure["cause"]
-        assert task.transfer.open_uploads() == []
+        assert len(task.transfer.open_uploads()) == 1
         assert SHARD not in task.transfer.stored_paths()
+
+
+def test_a_bucket_that_is_gone_is_told_by_name(s3_url: str, tmp_path: Path) -> None:
+    with task_of(s3_url, tmp_path) as task:
+        code, _, err = task.run({"SLICE_URI": "s3://elsewhere/slice.json"})
+
+        [failure] = task.told("SendTaskFailure")
+        assert code == 1
+        assert failure["error"] == "StagingRefusedError"
+        assert "'elsewhere': NoSuchBucket" in err
