@@ -66,6 +66,8 @@ class ConcurrencyController:
         self._settle(now_seconds)
 
     def _seek(self, now_seconds: float, rate: float, *, is_busy: bool) -> None:
+        if not rate:
+            return
         if self._before is not None:
             limit_before, rate_before = self._before
             if rate < rate_before * (1 + _GAIN_AT_LEAST):

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from model_import.http_pools import Cut
+from model_import.retries import TransientError
 
 if TYPE_CHECKING:
     import threading
@@ -78,9 +79,13 @@ class RangeRead:
         self._moved_at = self._clock()
         self._arrived(count)
 
+    def age(self, now: float) -> float:
+        """Return the seconds since the read began."""
+        return now - self._began_at
+
     def rate(self, now: float) -> float:
         """Return the bytes a second since the read began."""
-        return self.reached / max(now - self._began_at, 1e-9)
+        return self.reached / max(self.age(now), 1e-9)
 
     def silence(self, now: float) -> float:
         """Return the seconds since a chunk came, or since there is a request to bring it."""
@@ -91,7 +96,7 @@ class RangeRead:
         """Yield what the request of one try is to be cut by.
 
         Raises:
-            RangeAbandonedError: it is not to be tried at all.
+            RangeAbandonedError: it is not wanted any more.
         """
         self._cut = Cut()
         self.check()  # after there is a new cut, or an abandonment could miss both
@@ -99,6 +104,9 @@ class RangeRead:
         self._is_open = True
         try:
             yield self._cut
+        except TransientError:
+            self.check()  # cut since it is not wanted, and no failure
+            raise
         finally:
             self._is_open = False
             self._cut.release()

@@ -33,7 +33,7 @@ _SLOWER: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a connection may bring no chunk, and how long a rest is always waited for."""
+    """How long a connection may bring no chunk, and a range, and then its rest, may always take."""
 
     stall_seconds: float = 20
     hedge_seconds: float = 1
@@ -113,6 +113,8 @@ class RangeReads:
         if race.is_hedged or race.file.ignores_range or not self._rates:
             return False
         read = race.reads[0]
+        if read.age(now) < self._patience.hedge_seconds:
+            return False
         left_bytes = len(read.left)
         left_seconds = left_bytes / max(read.rate(now), 1e-9)
         usual_seconds = left_bytes / max(statistics.median(list(self._rates)), 1e-9)

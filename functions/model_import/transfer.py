@@ -211,9 +211,10 @@ class _SliceTransfer:
         on_progress(self._tally.progress())
 
     def _adapt(self) -> None:
+        progress = self._tally.progress()
         sample = Sample(
             now_seconds=time.monotonic(),
-            bytes_moved=self._tally.progress().bytes_done,
+            bytes_moved=progress.bytes_arrived + progress.bytes_copied,
             cpu_seconds=time.process_time(),
             throttlings=self._throttlings,
         )

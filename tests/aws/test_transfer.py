@@ -24,8 +24,10 @@ from model_import.errors import (
     RepositoryGatedError,
     StagingUnavailableError,
 )
+from model_import.manifest import Staging
 from model_import.part_buffers import PartBuffers
 from model_import.progress import Progress
+from model_import.range_reads import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -316,6 +318,47 @@ def test_a_stalled_part_stops_the_rest_when_the_buffers_are_used_up_and_not_befo
     assert buffers[0].most_lent == buffers[0].count == 5
     assert buffers[0].buffer_bytes == 1000
     assert buffers[0].lent == 0
+
+
+def test_a_connection_that_falls_silent_is_cut_and_its_range_goes_on_over_another(
+    transfer: Rig,
+) -> None:
+    transfer.hub.faults.add(Fault("stall", match=FROM_CDN, after_bytes=10, skip=2, times=3))
+
+    transfer.transfer(
+        read_timeout_seconds=60,
+        progress_seconds=0.01,
+        patience=Patience(stall_seconds=0.05, hedge_seconds=60),
+    )
+
+    assert transfer.stored(SHARD) == FILES[SHARD]
+    assert transfer.progress[-1].stalls >= 3
+    assert transfer.progress[-1].hedges == 0
+    assert_nothing_is_left(transfer)
+
+
+def test_a_last_range_that_is_slow_is_overtaken_by_a_second_request(transfer: Rig) -> None:
+    transfer.hub.faults.add(Fault("stall", match=FROM_CDN, after_bytes=10, skip=10))
+
+    transfer.transfer(
+        read_timeout_seconds=60,
+        progress_seconds=0.01,
+        patience=Patience(stall_seconds=60, hedge_seconds=0.01),
+    )
+
+    assert transfer.stored(SHARD) == FILES[SHARD]
+    assert transfer.progress[-1].hedges >= 1
+    assert transfer.progress[-1].stalls == 0
+    assert_nothing_is_left(transfer)
+
+
+def test_moto_copies_what_is_elsewhere_in_the_bucket_or_it_is_moved(transfer: Rig) -> None:
+    transfer.transfer(replace(transfer.slice, staging=Staging(BUCKET, "models/earlier/")))
+
+    transfer.transfer()
+
+    assert transfer.stored(SHARD) == FILES[SHARD]
+    assert_nothing_is_left(transfer)
 
 
 def test_buffers_are_no_longer_than_the_longest_file(
