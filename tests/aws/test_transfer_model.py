@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +16,18 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from loopback_transfer import BUCKET, CREDENTIALS, REGION, bytes_of, moto_server, rig
+from s3_server import OWNER, s3_server
 from scripted_server import Answer, scripted_server
 
 from local.hub_faults import Fault
+from model_import.checkpoint import PREFIX as CHECKPOINTS
 from model_import.manifest import TransferReport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from loopback_transfer import Rig
+    from s3_server import S3Server
     from scripted_server import ScriptedServer
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
@@ -75,9 +79,15 @@ def s3_url() -> Iterator[str]:
 
 
 @contextmanager
-def task_of(s3_url: str, directory: Path, *states: Answer, **repository: Any) -> Iterator[Task]:  # noqa: ANN401 rig's
+def task_of(
+    s3_url: str,
+    directory: Path,
+    *states: Answer,
+    files: Mapping[str, bytes] = FILES,
+    **repository: Any,  # noqa: ANN401 rig's
+) -> Iterator[Task]:
     with (
-        rig(s3_url, directory, FILES, **repository) as transfer,
+        rig(s3_url, directory, files, **repository) as transfer,
         scripted_server(*(states or [Answer(body=b"{}")])) as step_functions,
     ):
         body = json.dumps(transfer.slice.to_dict()).encode()
@@ -193,3 +203,43 @@ def test_a_bucket_that_is_gone_is_told_by_name(s3_url: str, tmp_path: Path) -> N
         assert code == 1
         assert failure["error"] == "StagingRefusedError"
         assert "'elsewhere': NoSuchBucket" in err
+
+
+def test_a_task_that_is_killed_is_gone_on_with_by_the_next(tmp_path: Path) -> None:
+    files = {SHARD: bytes_of(5 * PART_BYTES + 1000)}
+    with s3_server() as s3, task_of(s3.url, tmp_path, files=files) as task:
+        hub = task.transfer.hub
+        hub.faults.add(Fault("stall", match=f"GET /xet.*{SHARD}", skip=4, after_bytes=9, times=2))
+        with task.start() as process:
+            assert hub.faults.wait_until_stalled(30)
+            assert hub.faults.wait_until_stalled(30)
+            wait_until(lambda: len(s3.asked("UploadPart")) == 4 and checkpoints(s3) > 0)
+            process.kill()
+        stored = [request.query["partNumber"] for request in s3.asked("UploadPart")]
+        assert task.told("SendTaskFailure") == []
+        hub.faults.release()
+        hub.clear_requests()
+
+        code, _, err = task.run({"EXPECTED_BUCKET_OWNER": OWNER})
+
+        assert (code, err) == (0, "")
+        assert {path: task.transfer.stored(path) for path in files} == files
+        assert s3.uploads == {}
+        numbers = [request.query["partNumber"] for request in s3.asked("UploadPart")]
+        assert sorted(numbers) == ["1", "2", "3", "4", "5", "6"]
+        assert set(stored) < set(numbers)
+        ranges = [asked.range_header for asked in hub.requests if asked.role == "cdn"]
+        assert f"bytes=0-{PART_BYTES - 1}" not in ranges
+
+
+def checkpoints(s3: S3Server) -> int:
+    return sum(key.startswith(CHECKPOINTS) for key in s3.objects)
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Look until it is so; the test's own end is the limit."""
+    for _ in range(3000):
+        if is_so():
+            return
+        time.sleep(0.01)
+    pytest.fail("It did not come to that")
