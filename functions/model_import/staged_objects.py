@@ -169,14 +169,19 @@ class StagedObjects:
     def open_upload(self, path: str, metadata: Mapping[str, str]) -> str:
         """Return the id of a new upload, which stays open until it is completed or aborted."""
         key = self._staging.key(path)
-        upload_id = self._client.create_multipart_upload(
+        created = self._client.create_multipart_upload(
             **self._bucket,
             Key=key,
             Metadata=metadata,
             ContentType="application/octet-stream",
             ChecksumAlgorithm="CRC64NVME",
             ChecksumType="FULL_OBJECT",
-        )["UploadId"]
+        )
+        if created["ResponseMetadata"]["RetryAttempts"] and (
+            upload_id := self.find_upload(path, metadata)
+        ):
+            return upload_id  # the answer that was lost may have opened one, too
+        upload_id = created["UploadId"]
         self._remember(upload_id, _Upload(key, metadata))
         return upload_id
 

@@ -378,6 +378,17 @@ def test_an_answer_that_is_lost_is_asked_for_again(transfer: Rig, s3: S3Server, 
     assert transfer.progress[-1].retries == 3
 
 
+def test_an_upload_whose_id_was_lost_on_the_way_is_not_left_open(
+    s3: S3Server, tmp_path: Path
+) -> None:
+    s3.add(S3Fault("lose_answer", "CreateMultipartUpload"))
+    with rig(s3.url, tmp_path, FILES, s3_attempts=2) as transfer:
+        transfer.transfer()
+
+        assert_all_is_right(transfer, s3)
+    assert len(s3.asked("CreateMultipartUpload")) == 3
+
+
 def test_every_request_names_the_account_that_the_bucket_must_belong_to(
     transfer: Rig, s3: S3Server
 ) -> None:
