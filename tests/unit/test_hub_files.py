@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import ipaddress
-import ssl
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from certificates import self_signed
+from connect_proxy import connect_proxy
 from loopback_transfer import bytes_of
 from scripted_server import Answer, scripted_server
 
@@ -563,6 +559,24 @@ def test_a_proxy_of_the_environment_is_used_with_its_credentials(
     }
 
 
+def test_a_proxy_for_https_is_a_tunnel_that_sees_neither_token_nor_location(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tls, bundle = self_signed(tmp_path)
+    head = Answer(200, {"Content-Length": "5"})
+    part = Answer(206, {"Content-Range": "bytes 0-4/5"}, b"12345")
+    with scripted_server(head, part, tls=tls) as hub, connect_proxy() as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+        with closing(HubFiles(Source(hub.url, REPO_ID, "abc"), TOKEN)) as files:
+            assert files.open("a").read(0, 5) == b"12345"
+
+    assert set(proxy.asked) == {f"CONNECT 127.0.0.1:{hub.server_port} HTTP/1.1"}
+    assert len(hub.requests) == 2
+
+
 def test_a_host_of_no_proxy_is_asked_directly(
     reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -605,29 +619,3 @@ def test_closing_wakes_a_thread_that_waits_on_tls(
         files.close()
         with pytest.raises(PoolsClosedError):
             opening.result(timeout=10)
-
-
-def self_signed(directory: Path) -> tuple[ssl.SSLContext, Path]:
-    """Return a server's TLS for 127.0.0.1, and the bundle by which a client trusts it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
-            critical=False,
-        )
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    bundle, private = directory / "ca.pem", directory / "key.pem"
-    bundle.write_bytes(certificate.public_bytes(pem))
-    private.write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(bundle, private)
-    return tls, bundle

@@ -55,6 +55,6 @@ def test_without_openssl_hashlib_hashes_and_has_no_state(monkeypatch: pytest.Mon
 
 
 def test_a_library_that_does_something_else_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sha256_state.hashlib, "sha256", hashlib.sha224)
+    monkeypatch.setattr(hashlib, "sha256", hashlib.sha224)
 
     assert sha256_state._library.__wrapped__() is None
