@@ -6,15 +6,16 @@ import threading
 from dataclasses import dataclass
 from typing import Final
 
-_STEP_SECONDS: Final = 1.0
-"""How long a number of connections is looked at before it is judged."""
+_DOUBLING_SECONDS: Final = 0.5
+_STEP_SECONDS: Final = 2.0
+"""How long a number of connections is looked at before it is judged, at first and later."""
 _GAIN_AT_LEAST: Final = 0.05
 """A step that brings less throughput than this share more is taken back."""
 _CPU_AT_MOST: Final = 0.9
 """Above this share of all cores more connections cannot bring more throughput."""
 _HOLD_SECONDS: Final = 15.0
 """How long a number is kept, after it was found best or lowered, until more are tried again."""
-# All four by tests/unit/test_concurrency.py, which runs this against models of a network.
+# All five by tests/unit/test_concurrency.py, which runs this against models of a network.
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class ConcurrencyController:
             self._last = sample
             return self.limit
         seconds = sample.now_seconds - last.now_seconds
-        if seconds < _STEP_SECONDS:
+        if seconds < (_DOUBLING_SECONDS if self._is_doubling else _STEP_SECONDS):
             return self.limit
         self._last = sample
         if sample.throttlings > last.throttlings:

@@ -90,11 +90,11 @@ class FileTransfer:
         elif self._source is not None:
             self._route.buffers.release(buffer)
             self._copy_part(index, self._source)
-        elif index < self._round.first:
+        elif self._remote is not None and index >= self._round.first:
+            self._read_part(index, buffer, self._remote)
+        else:
             self._route.buffers.release(buffer)
             self._settle(index, None, places=0)
-        else:
-            self._read_part(index, buffer)
 
     def keep_checkpoint(self) -> None:
         """Write down how far the hash is, for whoever goes on with the upload."""
@@ -172,12 +172,10 @@ class FileTransfer:
                 self._route.tally.copied(part.length)
         self._settle(index, None, places=0)
 
-    def _read_part(self, index: int, buffer: memoryview) -> None:
-        assert self._remote is not None  # noqa: S101 opened, or copied
-        where = self._ranges[index]
+    def _read_part(self, index: int, buffer: memoryview, remote: RemoteFile) -> None:
         self._route.reads.read(
-            self._remote,
-            where,
+            remote,
+            self._ranges[index],
             buffer,
             after=self._ranges[index - 1].stop if index > self._round.first else 0,
             then=partial(self._take_part, index),
@@ -249,8 +247,8 @@ class FileTransfer:
 
     def _end_round(self) -> None:
         round_ = self._round
-        with round_.checkpointing:
-            self._route.buffers.free(round_.places_held)
+        with round_.checkpointing:  # not while a checkpoint frees some of them
+            self._route.buffers.free(round_.close())
         if self._source is not None:
             self._end_copy(self._source)
         else:
@@ -368,6 +366,12 @@ class _Round:
         if not self.parts_since_checkpoint or self._state is None:
             return None
         return Checkpoint(upload_id, self._contiguous, self._crc, self._state)
+
+    def close(self) -> int:
+        """Return how many places are free now that all parts are settled; nothing follows."""
+        places, self.places_held = self.places_held, 0
+        self._state = None
+        return places
 
     def made_safe(self, parts: int) -> int:
         """Return how many places are free now that a checkpoint covers so many parts."""

@@ -110,7 +110,7 @@ def test_a_sample_too_soon_after_the_last_decides_nothing() -> None:
     adaptive = controller()
     adaptive.observe(Sample(0, 0, 0, 0))
 
-    assert adaptive.observe(Sample(0.5, 10**12, 0, 5)) == 8
+    assert adaptive.observe(Sample(0.4, 10**12, 0, 5)) == 8
 
 
 def test_the_gate_lets_as_many_work_as_it_is_told() -> None:
