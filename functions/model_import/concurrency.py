@@ -31,8 +31,9 @@ class Sample:
 class ConcurrencyController:
     """Decides on the number of connections from samples; knows neither threads nor clocks.
 
-    It doubles while every doubling brings throughput, then adds an eighth, and takes back what
-    brought none. Throttling halves the number, once a step.
+    It doubles while that brings throughput, and takes back what twice in a row brought none. Then
+    it adds an eighth now and then, and doubles again if that helped. Throttling halves the number,
+    once a step, and is the end of doubling.
     """
 
     def __init__(self, *, at_start: int, at_most: int, cores: float) -> None:
@@ -41,6 +42,8 @@ class ConcurrencyController:
         self.limit = max(1, min(at_start, at_most))
         self._before: tuple[int, float] | None = None
         self._is_doubling = True
+        self._is_in_doubt = False
+        self._was_throttled = False
         self._held_until = 0.0
         self._last: Sample | None = None
 
@@ -64,6 +67,7 @@ class ConcurrencyController:
 
     def _back_off(self, now_seconds: float) -> None:
         self.limit = max(1, self.limit // 2)
+        self._was_throttled = True
         self._settle(now_seconds)
 
     def _seek(self, now_seconds: float, rate: float, *, is_busy: bool) -> None:
@@ -72,19 +76,24 @@ class ConcurrencyController:
         if self._before is not None:
             limit_before, rate_before = self._before
             if rate < rate_before * (1 + _GAIN_AT_LEAST):
+                if self._is_doubling and not self._is_in_doubt:
+                    self._is_in_doubt = True  # a short look at a line that others use, too
+                    return
                 self.limit = limit_before
                 self._settle(now_seconds)
                 return
+            self._is_doubling = not self._was_throttled
         if is_busy or self.limit == self._at_most:
             self._settle(now_seconds)
             return
+        self._is_in_doubt = False
         self._before = (self.limit, rate)
         more = self.limit if self._is_doubling else max(1, self.limit // 8)
         self.limit = min(self._at_most, self.limit + more)
 
     def _settle(self, now_seconds: float) -> None:
         self._before = None
-        self._is_doubling = False
+        self._is_doubling = self._is_in_doubt = False
         self._held_until = now_seconds + _HOLD_SECONDS
 
 

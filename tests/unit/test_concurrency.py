@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -21,14 +22,17 @@ class Network:
     at_most: float
     cpu_seconds_per_gb: float = 0
     throttles_above: int = 10_000
+    noise: float = 0
 
-    def run(self, controller: ConcurrencyController, seconds: int) -> list[int]:
+    def run(self, controller: ConcurrencyController, seconds: int, seed: int = 0) -> list[int]:
         """Return the number of connections in each second."""
+        dice = random.Random(seed)  # noqa: S311 no secret
         limits = [controller.observe(Sample(0, 0, 0, 0))]
         moved = cpu = 0.0
         throttlings = 0
         for second in range(1, seconds + 1):
             rate = min(self.each * limits[-1], self.at_most)
+            rate *= 1 + dice.uniform(-self.noise, self.noise)
             if self.cpu_seconds_per_gb:
                 rate = min(rate, CORES * 1000 * MB / self.cpu_seconds_per_gb)
             moved += rate
@@ -100,6 +104,14 @@ def test_the_number_is_between_one_and_the_cap_whatever_happens(
     limits = network.run(controller(at_start, at_most), 60)
 
     assert all(1 <= limit <= at_most for limit in limits)
+
+
+def test_a_line_that_wavers_by_a_fifth_keeps_it_from_the_cap_for_a_minute_at_most() -> None:
+    network = Network(each=20 * MB, at_most=10_000 * MB, noise=0.2)
+
+    ends = [network.run(controller(), 60, seed)[-1] for seed in range(50)]
+
+    assert sorted(ends)[5] >= 48
 
 
 def test_it_does_not_grow_before_there_is_anything_to_judge_by() -> None:
