@@ -9,7 +9,6 @@ the order of the file, by one request.
 
 from __future__ import annotations
 
-import math
 import re
 import threading
 import weakref
@@ -47,6 +46,9 @@ if TYPE_CHECKING:
 _RATE_WINDOW_SECONDS: Final = 300
 """No wait for the Hub's rate limit is longer: https://huggingface.co/docs/hub/rate-limits"""
 
+_PATIENCE_SECONDS: Final = 120
+"""Less than any function may take; whoever may take longer says so."""
+
 _REDIRECTS_AT_MOST: Final = 10
 _REFUSED: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _EXPIRED: Final = (*_REFUSED, HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
@@ -73,7 +75,7 @@ class HubFiles:
         connect_timeout_seconds: float = 10,
         read_timeout_seconds: float = 30,
         attempts: int = 8,
-        patience_seconds: float = math.inf,
+        patience_seconds: float = _PATIENCE_SECONDS,
         sleep: Callable[[float], object] | None = None,
     ) -> None:
         self.source = source

@@ -285,7 +285,7 @@ def test_the_hub_says_how_long_to_wait_for_the_next_rate_window(reader: Reader) 
         Fault("status", match="HEAD", status=429, reset_seconds=9999),
     )
 
-    reader.files().open(WEIGHTS)
+    reader.files(patience_seconds=1000).open(WEIGHTS)
 
     assert reader.waits == [17, 300]
 
