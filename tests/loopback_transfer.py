@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
+from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
 from local.hub_repositories import Repository, read_snapshot
@@ -61,11 +62,11 @@ def moto_server() -> Iterator[str]:
             server._server.server_close()
 
 
-def s3_client(url: str) -> S3Client:
-    """Return the client that a transfer asks for, with moto behind it."""
-    return boto3.client(
-        "s3", endpoint_url=url, region_name=REGION, config=PRESIGNING, **CREDENTIALS
-    )
+def s3_client(url: str, attempts: int = 8) -> S3Client:
+    """Return the client that a transfer asks for."""
+    tried = Config(retries={"mode": "standard", "total_max_attempts": attempts})
+    config = PRESIGNING.merge(tried)
+    return boto3.client("s3", endpoint_url=url, region_name=REGION, config=config, **CREDENTIALS)
 
 
 @dataclass
@@ -131,12 +132,13 @@ class Rig:
 
 
 @contextmanager
-def rig(
+def rig(  # noqa: PLR0913 settings, each with its default
     s3_url: str,
     directory: Path,
     files: Mapping[str, bytes],
     *,
     faults: Iterable[Fault] = (),
+    s3_attempts: int = 8,
     token: str | None = None,
     **repository: Any,  # noqa: ANN401 settings of local.hub_repositories.Repository
 ) -> Iterator[Rig]:
@@ -150,7 +152,7 @@ def rig(
         RepositoryFile(name, file.size_bytes, file.blob_id, file.lfs.sha256 if file.lfs else None)
         for name, file in ((name, snapshot.files[name]) for name in files)
     )
-    s3 = s3_client(s3_url)
+    s3 = s3_client(s3_url, s3_attempts)
     with ExitStack() as stack:
         stack.callback(s3.close)
         s3.create_bucket(Bucket=BUCKET)

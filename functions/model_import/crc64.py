@@ -17,9 +17,12 @@ def crc64(content: Buffer) -> int:
     return crc
 
 
-def joined_crc64(parts: Iterable[tuple[int, int]]) -> int:
-    """Return the CRC of the whole from (CRC, length in bytes) of its parts in order."""
-    whole = 0
+def joined_crc64(parts: Iterable[tuple[int, int]], before: int = 0) -> int:
+    """Return the CRC of the whole from (CRC, length in bytes) of its parts in order.
+
+    `before` is the CRC of what precedes them.
+    """
+    whole = before
     for crc, length in parts:
         whole = combine_crc64nvme(whole, crc, length)
     return whole
@@ -28,3 +31,8 @@ def joined_crc64(parts: Iterable[tuple[int, int]]) -> int:
 def crc64_base64(crc: int) -> str:
     """Return the form in which S3 takes the CRC."""
     return base64.b64encode(crc.to_bytes(8, "big")).decode()
+
+
+def crc64_from_base64(text: str) -> int:
+    """Return the CRC from the form in which S3 tells it."""
+    return int.from_bytes(base64.b64decode(text), "big")

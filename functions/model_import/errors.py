@@ -150,13 +150,46 @@ class HubUnavailableError(ModelImportError):
         )
 
 
+class CertificateUntrustedError(ModelImportError):
+    """Whoever answers in the name of a host does not prove to be it; nothing was sent to it."""
+
+    def __init__(self, host: str, why: str) -> None:
+        super().__init__(
+            f"The certificate of {host or 'the host'} is not trusted: {why}. Accepted is one of an "
+            "authority that the operating system knows. Where a proxy or a mirror has an authority "
+            "of its own, let SSL_CERT_FILE name a bundle with it in (for S3, AWS_CA_BUNDLE)."
+        )
+
+
+class StagingRefusedError(ModelImportError):
+    """S3 refuses a request to the staging bucket, and will refuse it again."""
+
+    def __init__(self, bucket: str, code: str, reason: str) -> None:
+        super().__init__(
+            f"S3 refuses to work on the staging bucket {bucket!r}: {code} ({reason}). It must be "
+            "the bucket of this stack, in this account, open to the role of the transfer task: "
+            "undo what was changed by hand on the bucket, its policy, its key or the role, or "
+            "deploy the stack again."
+        )
+
+
+class StagingUnavailableError(ModelImportError):
+    """S3 did not answer, or answered that it cannot now; trying again is the remedy."""
+
+    def __init__(self, bucket: str, why: str) -> None:
+        super().__init__(
+            f"S3 did not serve the staging bucket {bucket!r}: {why}. This is retried; if it lasts, "
+            "see https://health.aws.amazon.com, and whether the subnets have a way to S3."
+        )
+
+
 class TransferInterruptedError(ModelImportError):
     """The transfer task was told to stop before it was done."""
 
     def __init__(self, signal_name: str) -> None:
         super().__init__(
             f"The transfer task was stopped by {signal_name} before its slice was complete. "
-            "This is retried: files that are complete are not moved again."
+            "This is retried: files and parts that are stored are not moved again."
         )
 
 
@@ -170,7 +203,12 @@ class ModelNotReadyError(ModelImportError):
         )
 
 
-TRANSIENT: Final = (HubUnavailableError, TransferInterruptedError, ModelNotReadyError)
+TRANSIENT: Final = (
+    HubUnavailableError,
+    StagingUnavailableError,
+    TransferInterruptedError,
+    ModelNotReadyError,
+)
 """Retried by the state machine; every other class above is tried once."""
 
 RAISED_BY_STATE_MACHINE: Final = (

@@ -6,6 +6,8 @@ import hashlib
 import threading
 from typing import TYPE_CHECKING
 
+from model_import.sha256_state import sha256
+
 if TYPE_CHECKING:
     from collections.abc import Buffer, Callable
 
@@ -14,18 +16,22 @@ class OrderedSha256:
     """The SHA-256 of a file whose parts arrive in any order, from any thread.
 
     A part that is next is hashed by the thread that brings it, together with those that had to wait
-    for it; a part that is not next is left behind. No thread waits for another.
+    for it; a part that is not next is left behind. No thread waits for another. A hash may go on
+    from the state that another one had before part `first`.
     """
 
-    def __init__(self) -> None:
-        self._sha256 = hashlib.sha256()
+    def __init__(self, first: int = 0, state: str | None = None) -> None:
+        self._sha256 = sha256(state)
         self._lock = threading.Lock()
-        self._left_behind: dict[int, tuple[memoryview, Callable[[], None]]] = {}
-        self._next = 0
+        self._left_behind: dict[int, tuple[memoryview, Callable[[str | None], None]]] = {}
+        self._next = first
         self._hashing = False
 
-    def add(self, index: int, data: memoryview, hashed: Callable[[], None]) -> None:
-        """Hash part `index` in its turn; `data` must not change until `hashed` is called."""
+    def add(self, index: int, data: memoryview, hashed: Callable[[str | None], None]) -> None:
+        """Hash part `index` in its turn; `data` must not change until `hashed` is called.
+
+        `hashed` is given the state after the part, or None where there is none to be had.
+        """
         with self._lock:
             self._left_behind[index] = (data, hashed)
             if self._hashing:
@@ -34,13 +40,13 @@ class OrderedSha256:
         while part := self._take_next():
             data, hashed = part
             self._sha256.update(data)
-            hashed()
+            hashed(self._sha256.state())
 
     def hexdigest(self) -> str:
         """Return the hash of the parts so far."""
         return self._sha256.hexdigest()
 
-    def _take_next(self) -> tuple[memoryview, Callable[[], None]] | None:
+    def _take_next(self) -> tuple[memoryview, Callable[[str | None], None]] | None:
         with self._lock:
             part = self._left_behind.pop(self._next, None)
             self._hashing = part is not None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import threading
 import weakref
 from contextlib import suppress
@@ -27,6 +28,35 @@ class PoolsClosedError(Exception):
     """A request was made, or was under way, when the pools were closed."""
 
 
+class Cut:
+    """Ends one request from another thread, whether it waits for an answer or reads one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._is_cut = False
+
+    def __call__(self) -> None:
+        """Drop the connection; the thread that reads from it is woken by an error."""
+        with self._lock:
+            self._is_cut = True
+            if self._socket is not None:
+                _shut_down(self._socket)
+
+    def bind(self, connected: object) -> None:
+        """Take note of the connection that the request goes over."""
+        if isinstance(connected, socket.socket):
+            with self._lock:
+                self._socket = connected
+                if self._is_cut:
+                    _shut_down(connected)
+
+    def release(self) -> None:
+        """Let go of the connection, which may serve another request from now on."""
+        with self._lock:
+            self._socket = None
+
+
 class HttpPools:
     """Requests without retries and redirects; `close` also ends those that are under way."""
 
@@ -40,7 +70,8 @@ class HttpPools:
     ) -> None:
         self.closed = threading.Event()
         self._sockets = _OpenSockets()
-        self._classes = _watched_pool_classes(self._sockets)
+        self._cuts = _CutsOfThreads()
+        self._classes = _watched_pool_classes(self._sockets, self._cuts)
         self._settings: dict[str, Any] = {
             "maxsize": connections,
             "block": False,
@@ -59,13 +90,17 @@ class HttpPools:
         *,
         headers: Mapping[str, str],
         body: bytes | memoryview | None = None,
+        cut: Cut | None = None,
     ) -> urllib3.BaseHTTPResponse:
         """Return the response, whose body is still to be read as it came over the wire.
+
+        `cut` ends the request until it is released, which is to be done with the body read.
 
         Raises:
             PoolsClosedError: `close` was called before or meanwhile.
             urllib3.exceptions.HTTPError: there was no response.
         """
+        self._cuts.current = cut
         try:
             return self._manager(url).urlopen(
                 method,
@@ -80,6 +115,8 @@ class HttpPools:
             if self.closed.is_set():
                 raise PoolsClosedError from error
             raise
+        finally:
+            self._cuts.current = None
 
     def close(self) -> None:
         """Drop every connection, idle or in use; threads that wait on one are woken."""
@@ -115,6 +152,10 @@ class HttpPools:
         return manager
 
 
+class _CutsOfThreads(threading.local):
+    current: Cut | None = None
+
+
 class _OpenSockets:
     """The sockets in use or kept alive, so that they can be shut from another thread."""
 
@@ -138,24 +179,53 @@ class _OpenSockets:
                 _shut_down(connected)
 
 
+def untrusted_certificate(error: BaseException) -> str | None:
+    """Return why a certificate was refused, if that is what an error of a request comes from."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ssl.SSLCertVerificationError):
+            return seen.verify_message
+        inner = next((arg for arg in seen.args if isinstance(arg, BaseException)), None)
+        seen = inner or seen.__cause__ or seen.__context__
+    return None
+
+
 def _shut_down(connected: socket.socket) -> None:
     with suppress(OSError):
         # Not `connected.shutdown`: on a TLS socket that lets a reading thread go on without TLS.
         socket.socket.shutdown(connected, socket.SHUT_RDWR)
 
 
-def _watched_pool_classes(sockets: _OpenSockets) -> dict[str, type[HTTPConnectionPool]]:
+def _watched_pool_classes(
+    sockets: _OpenSockets, cuts: _CutsOfThreads
+) -> dict[str, type[HTTPConnectionPool]]:
     """Return pool classes whose connections enter their socket as soon as there is one."""
+
+    def connected(connection: HTTPConnection) -> None:
+        sockets.add(connection.sock)
+        requested(connection)
+
+    def requested(connection: HTTPConnection) -> None:
+        if cuts.current is not None:
+            cuts.current.bind(connection.sock)
 
     class Connection(HTTPConnection):
         def connect(self) -> None:
             super().connect()
-            sockets.add(self.sock)
+            connected(self)
+
+        def request(self, *args: Any, **settings: Any) -> None:  # noqa: ANN401 as the base
+            requested(self)
+            super().request(*args, **settings)
 
     class SecureConnection(HTTPSConnection):
         def connect(self) -> None:
             super().connect()
-            sockets.add(self.sock)
+            connected(self)
+
+        def request(self, *args: Any, **settings: Any) -> None:  # noqa: ANN401 as the base
+            requested(self)
+            super().request(*args, **settings)
 
     class Pool(HTTPConnectionPool):
         ConnectionCls = Connection

@@ -3,22 +3,27 @@
 The Hub answers `resolve` with a redirect to a signed location on another host. The location is
 asked for without Range (with one it would be bound to that very range), is kept for every read of
 the file, and is asked for again when it has expired. The token goes to the Hub's own host only, and
-neither it nor a signed location is ever part of an error.
+neither it nor a signed location is ever part of an error. A server that ignores Range is read in
+the order of the file, by one request.
 """
 
 from __future__ import annotations
 
 import re
 import threading
+import weakref
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import quote, urljoin, urlsplit
 
-from urllib3.exceptions import HTTPError, NewConnectionError, SSLError
+from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError, SSLError
 
 from model_import.errors import (
+    CertificateUntrustedError,
+    ChecksumMismatchError,
+    HubAccessRefusedError,
     HubUnavailableError,
     RepositoryDisabledError,
     RepositoryFileNotFoundError,
@@ -26,36 +31,43 @@ from model_import.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from model_import.http_pools import HttpPools, PoolsClosedError
+from model_import.http_pools import HttpPools, PoolsClosedError, untrusted_certificate
+from model_import.range_read import CHUNK_BYTES, RangeRead
 from model_import.retries import Retries, TransientError
+from model_import.whole_file_stream import WholeFileStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from urllib3 import BaseHTTPResponse
 
+    from model_import.http_pools import Cut
     from model_import.manifest import Source
-
-_CHUNK_BYTES: Final = 256 * 1024
-"""What is lost at most when a connection drops, and the step in which arrival is told."""
 
 _RATE_WINDOW_SECONDS: Final = 300
 """No wait for the Hub's rate limit is longer: https://huggingface.co/docs/hub/rate-limits"""
+
+_PATIENCE_SECONDS: Final = 120
+"""Less than any function may take; whoever may take longer says so."""
 
 _REDIRECTS_AT_MOST: Final = 10
 _DISABLED: Final = "Access to this resource is disabled."
 """It has no code of its own: huggingface_hub 2.4 tells it by this sentence too."""
 
-_EXPIRED: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+_REFUSED: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+_EXPIRED: Final = (*_REFUSED, HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
+"""What a signed location answers whose time is over, or whose file has been replaced."""
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _TRANSIENT: Final = (408, 429, 500, 502, 503, 504)
+_THROTTLING: Final = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 class HubFiles:
     """Opens the files of one repository; connections are kept, and shared by all threads.
 
-    `attempts` counts failures in a row without a byte between them. `read_timeout_seconds` is how
-    long a connection may be silent. `sleep` replaces the waits between attempts.
+    `attempts` counts failures in a row without a byte between them, and `patience_seconds` is how
+    long they may last. `read_timeout_seconds` is how long a connection may be silent. `sleep`
+    replaces the waits between attempts.
     """
 
     def __init__(  # noqa: PLR0913 settings, each with its default
@@ -67,6 +79,7 @@ class HubFiles:
         connect_timeout_seconds: float = 10,
         read_timeout_seconds: float = 30,
         attempts: int = 8,
+        patience_seconds: float = _PATIENCE_SECONDS,
         sleep: Callable[[float], object] | None = None,
     ) -> None:
         self.source = source
@@ -76,47 +89,77 @@ class HubFiles:
             connect_timeout_seconds=connect_timeout_seconds,
             read_timeout_seconds=read_timeout_seconds,
         )
-        self._retries = Retries(attempts, self._pools.closed, sleep)
+        self._retries = Retries(attempts, self._pools.closed, sleep, patience_seconds)
+        self._on_failure: Callable[[TransientError], None] = lambda _: None
+        self._files: weakref.WeakSet[RemoteFile] = weakref.WeakSet()
+
+    def report_failures(self, on_failure: Callable[[TransientError], None]) -> None:
+        """Tell of every failure that is tried again, in the thread that meets it."""
+        self._on_failure = on_failure
 
     def open(self, path: str) -> RemoteFile:
         """Ask the Hub where a file lies, and how long it is.
 
         Raises:
             RepositoryGatedError, RepositoryNotFoundError, RevisionNotFoundError,
-            RepositoryFileNotFoundError: as the Hub says.
+            RepositoryFileNotFoundError, HubAccessRefusedError: as the Hub says.
+            CertificateUntrustedError: whoever answers is not known to be the Hub.
             HubUnavailableError: the attempts are used up, or the answer is of no use.
         """
-        return RemoteFile(self, self.resolve(path))
+        file = RemoteFile(self, self.resolve(path))
+        self._files.add(file)
+        return file
 
     def close(self) -> None:
         """Drop all connections; a read that is under way ends in PoolsClosedError."""
         self._pools.close()
+        for file in list(self._files):
+            file.close()
 
     def resolve(self, path: str) -> Resolved:
         """Return where a file lies now; raises as `open` does."""
         return self.persist(path, lambda: self._resolve_once(path))
 
-    def persist[T](self, path: str, try_once: Callable[[], T]) -> T:
+    def persist[T](
+        self, path: str, try_once: Callable[[], T], *, wake: threading.Event | None = None
+    ) -> T:
         """Return what `try_once` does, tried again as long as that makes sense."""
         try:
-            return self._retries.call(try_once)
+            return self._retries.call(try_once, self._on_failure, wake=wake)
         except TransientError as error:
             if self._pools.closed.is_set():
                 raise PoolsClosedError from error
-            why = f"{error}, {self._retries.attempts} times in a row"
-            raise HubUnavailableError(path, why) from error
+            raise HubUnavailableError(path, f"{error}, {error.told_tries}") from error
 
-    def request(self, method: str, url: str, range_header: str | None = None) -> BaseHTTPResponse:
+    def request(
+        self, method: str, url: str, range_header: str | None = None, cut: Cut | None = None
+    ) -> BaseHTTPResponse:
         """Return the answer of the Hub or of the host that it named, with the body unread."""
         headers = {"User-Agent": "model-import", "Accept-Encoding": "identity"}
         if range_header is not None:
             headers["Range"] = range_header
-        if self._token is not None and _origin(url) == _origin(self.source.endpoint):
+        if self._token is not None and self.is_hub(url):
             headers["Authorization"] = f"Bearer {self._token}"
         try:
-            return self._pools.request(method, url, headers=headers)
+            return self._pools.request(method, url, headers=headers, cut=cut)
         except HTTPError as error:
-            raise TransientError(_failure(error)) from error
+            why = untrusted_certificate(error)
+            if why is not None:
+                raise CertificateUntrustedError(urlsplit(url).hostname or "", why) from error
+            raise failure(error) from error
+
+    @property
+    def is_closed(self) -> bool:
+        """Return whether `close` was called."""
+        return self._pools.closed.is_set()
+
+    def is_hub(self, url: str) -> bool:
+        """Return whether a location is on the Hub's own host, which alone is given the token."""
+        return _origin(url) == _origin(self.source.endpoint)
+
+    def note(self, failed: TransientError) -> None:
+        """Tell of a failure that is no reason to wait, since bytes had come before it."""
+        self._on_failure(failed)
 
     def refuse(self, path: str, response: BaseHTTPResponse) -> NoReturn:
         """Raise the error that an answer other than the one hoped for stands for."""
@@ -135,8 +178,17 @@ class HubFiles:
         if code == "EntryNotFound":
             raise RepositoryFileNotFoundError(source.repo_id, source.commit, path)
         if status in _TRANSIENT:
-            raise TransientError(f"it answered {status}", wait_seconds=_asked_wait(response))
+            wait_seconds = _asked_wait(response)
+            asks = "" if wait_seconds is None else f" and asks for {wait_seconds:g} s"
+            raise TransientError(
+                f"it answered {status}{asks}",
+                wait_seconds=wait_seconds,
+                is_throttling=status in _THROTTLING,
+            )
         message = response.headers.get("X-Error-Message", "no reason given")[:200]
+        if status in _REFUSED:
+            what = f"{path!r} of {source.repo_id!r}"
+            raise HubAccessRefusedError(what, status, message, with_token=with_token)
         raise HubUnavailableError(path, f"it answered {status} ({message})")
 
     def _resolve_once(self, path: str) -> Resolved:
@@ -191,7 +243,7 @@ class Resolved:
 class RemoteFile:
     """A file at the Hub; its reads may run in any number of threads.
 
-    Each raises as `HubFiles.open` does.
+    Each raises as `HubFiles.open` does, and ChecksumMismatchError when the file has been replaced.
     """
 
     def __init__(self, hub: HubFiles, resolved: Resolved) -> None:
@@ -201,6 +253,17 @@ class RemoteFile:
         self._hub = hub
         self._location = resolved.location
         self._location_lock = threading.Lock()
+        self._whole = WholeFileStream(self._open_whole, lambda: hub.is_closed)
+        self._ignores_range = threading.Event()
+
+    @property
+    def ignores_range(self) -> bool:
+        """Return whether the file can only be read from its start, by one request."""
+        return self._ignores_range.is_set()
+
+    def close(self) -> None:
+        """Let go of what is open; the connections must have been dropped."""
+        self._whole.close()
 
     def read_all(self, max_bytes: int) -> bytes:
         """Return the whole file.
@@ -226,56 +289,97 @@ class RemoteFile:
 
         After a drop the read goes on from the byte that it had reached.
         """
-        reached = 0
-        while reached < len(buffer):
-            go_on = partial(self._read_some, start + reached, buffer[reached:], arrived)
-            reached += self._hub.persist(self.path, go_on)
+        self.fill(RangeRead(start, buffer, arrived))
 
-    def _read_some(self, start: int, buffer: memoryview, arrived: Callable[[int], None]) -> int:
-        """Return how many bytes one request brought; a drop before the first is a failure."""
-        response = self._open_range(start, len(buffer))
-        reached = 0
-        drop: HTTPError | None = None
-        try:
-            while count := response.readinto(buffer[reached : reached + _CHUNK_BYTES]):
-                reached += count
-                arrived(count)
-        except HTTPError as error:
-            drop = error
-        finally:
-            response.close()
-        if reached == 0:
-            raise TransientError(_failure(drop) if drop else "the body was empty") from drop
-        return reached
+    def fill(self, read: RangeRead) -> None:
+        """Bring a range to its end, as `read_into` does.
 
-    def _open_range(self, start: int, length: int) -> BaseHTTPResponse:
-        asked = f"{start}-{start + length - 1}"
-        location = self._location
-        response = self._hub.request("GET", location, f"bytes={asked}")
-        if response.status in _EXPIRED:
-            response.close()
-            location = self._relocate(location)
-            response = self._hub.request("GET", location, f"bytes={asked}")
-        if response.status in _EXPIRED and "X-Error-Code" not in response.headers:
-            response.close()
-            raise TransientError(f"its location answered {response.status}")
-        if response.status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
-            self._hub.refuse(self.path, response)
+        Raises:
+            RangeAbandonedError: it was abandoned meanwhile.
+        """
+        while read.left:
+            read_some = self._read_in_turn if self.ignores_range else self._read_some
+            self._hub.persist(self.path, partial(read_some, read), wake=read.wake)
+        self._whole.pass_by(read)
+
+    def _read_in_turn(self, read: RangeRead) -> None:
+        with self._whole.turn(read), read.connection() as cut:
+            furthest_before = self._whole.furthest
+            try:
+                self._whole.read_on(read, cut)
+            except (HTTPError, TransientError) as error:
+                read.check()
+                self._judge(error, is_progress=self._whole.furthest > furthest_before)
+
+    def _read_some(self, read: RangeRead) -> None:
+        """Read what one request brings; a drop before the first byte is a failure."""
+        reached_before = read.reached
+        with read.connection() as cut:
+            response = self._open_range(read, cut)
+            if response is None:
+                return
+            try:
+                _fill_from(response, read)
+            except (HTTPError, TransientError) as error:
+                read.check()
+                self._judge(error, is_progress=read.reached > reached_before)
+            finally:
+                response.close()
+
+    def _judge(self, error: HTTPError | TransientError, *, is_progress: bool) -> None:
+        """Have the rest asked for at once if there was progress, and else as a failure."""
+        failed = error if isinstance(error, TransientError) else failure(error)
+        if not is_progress:
+            raise failed from error
+        self._hub.note(failed)
+
+    def _open_range(self, read: RangeRead, cut: Cut) -> BaseHTTPResponse | None:
+        """Return an answer that holds the range, or None when it has been found to be ignored."""
+        asked = f"{read.position}-{read.end - 1}"
+        response = self._open(f"bytes={asked}", cut)
         try:
-            self._check(response, start, asked)
+            if response.status == HTTPStatus.OK and not self._is_beginning(read):
+                response.close()
+                self._ignores_range.set()
+                return None
+            if response.status == HTTPStatus.PARTIAL_CONTENT:
+                self._check_range(response, asked)
         except BaseException:
             response.close()
             raise
         return response
 
-    def _check(self, response: BaseHTTPResponse, start: int, asked: str) -> None:
+    def _is_beginning(self, read: RangeRead) -> bool:
+        """Return whether an answer from the first byte on is what is wanted of it."""
+        return read.position == 0 and (read.after is None or read.end == self.size_bytes)
+
+    def _open_whole(self, cut: Cut) -> BaseHTTPResponse:
+        response = self._open(None, cut)
+        if response.status != HTTPStatus.OK:
+            response.close()
+            raise HubUnavailableError(self.path, f"it answered {response.status} without Range")
+        return response
+
+    def _open(self, range_header: str | None, cut: Cut) -> BaseHTTPResponse:
+        """Return an answer with bytes of the file in it, from a location that has not expired."""
+        location = self._location
+        response = self._hub.request("GET", location, range_header, cut)
+        if response.status in _EXPIRED and not self._hub.is_hub(location):
+            response.close()
+            location = self._relocate(location)
+            response = self._hub.request("GET", location, range_header, cut)
+            if response.status in _EXPIRED and not self._hub.is_hub(location):
+                response.close()
+                raise TransientError(f"its location answered {response.status}")
+        if response.status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
+            self._hub.refuse(self.path, response)
         encoding = response.headers.get("Content-Encoding", "identity")
         if encoding != "identity":
+            response.close()
             raise HubUnavailableError(self.path, f"it came encoded as {encoding}")
-        if response.status == HTTPStatus.OK:
-            if start != 0:
-                raise HubUnavailableError(self.path, "the Hub (or the mirror) ignores Range")
-            return
+        return response
+
+    def _check_range(self, response: BaseHTTPResponse, asked: str) -> None:
         answered = response.headers.get("Content-Range", "")
         if not answered.startswith(f"bytes {asked}/"):
             raise TransientError(f"bytes {asked} were asked for, and {answered!r} came")
@@ -284,8 +388,16 @@ class RemoteFile:
         """Return a location other than the expired one, asking the Hub once for all threads."""
         with self._location_lock:
             if self._location == expired:
-                self._location = self._hub.resolve(self.path).location
+                resolved = self._hub.resolve(self.path)
+                self._verify_same(resolved)
+                self._location = resolved.location
             return self._location
+
+    def _verify_same(self, resolved: Resolved) -> None:
+        announced = f"{self.size_bytes} bytes, SHA-256 {self.sha256}"
+        found = f"{resolved.size_bytes} bytes, SHA-256 {resolved.sha256}"
+        if announced != found:
+            raise ChecksumMismatchError(self.path, expected=announced, found=f"{found} meanwhile")
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
@@ -308,7 +420,16 @@ def _asked_wait(response: BaseHTTPResponse) -> float | None:
     return min(int(found[1]), _RATE_WINDOW_SECONDS) if found else None
 
 
-def _failure(error: HTTPError) -> str:
+def _fill_from(response: BaseHTTPResponse, read: RangeRead) -> None:
+    while count := response.readinto(read.left[:CHUNK_BYTES]):
+        read.advance(count)
+    if read.left:
+        raise TransientError("the body ended before the range")
+
+
+def failure(error: HTTPError) -> TransientError:
     """Return what went wrong, with the text only where it cannot quote the request."""
     name = type(error).__name__
-    return f"{name}: {error}" if isinstance(error, (NewConnectionError, SSLError)) else name
+    is_told = isinstance(error, (NewConnectionError, SSLError))
+    why = f"{name}: {error}" if is_told else name
+    return TransientError(why, is_stall=isinstance(error, ReadTimeoutError))

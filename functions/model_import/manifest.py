@@ -94,12 +94,12 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class TransferredFile:
-    """What became of one file: moved, or already there with the right hash and so skipped."""
+    """What became of one file: moved, copied within the bucket, or skipped since it was there."""
 
     path: str
     size_bytes: int
     sha256: str
-    action: Literal["transferred", "skipped"]
+    action: Literal["transferred", "copied", "skipped"]
     seconds: float
 
 

@@ -1,34 +1,58 @@
-"""The memory of the transfer: a fixed number of buffers, each as long as the longest part."""
+"""The memory of the transfer, and how many parts a kill can cost: both end at one number."""
 
 from __future__ import annotations
 
-import queue
-from contextlib import suppress
+import threading
+
+
+class BuffersClosedError(Exception):
+    """No buffer is lent any more."""
 
 
 class PartBuffers:
-    """Lends buffers; whoever asks for one too many waits. Memory is `count × buffer_bytes`."""
+    """Lends buffers, each with a place for a part; whoever asks for one too many waits.
+
+    A buffer may come back before its place: the place stays taken until the part is safe, which is
+    when a transfer that starts over need not read it again. Memory is `count × buffer_bytes`, and
+    at most `count` parts are read twice after a kill.
+    """
 
     def __init__(self, count: int, buffer_bytes: int) -> None:
         self._buffer_bytes = buffer_bytes
+        self._places = count
         # Last in, first out: a short slice does not touch the memory of all of them.
-        self._free: queue.LifoQueue[memoryview] = queue.LifoQueue()
-        for _ in range(count):
-            self._free.put(memoryview(b""))
+        self._free: list[memoryview] = []
+        self._changed = threading.Condition()
+        self._is_closed = False
 
     def acquire(self) -> memoryview:
         """Return a buffer with arbitrary content.
 
         Raises:
-            queue.ShutDown: the buffers are closed.
+            BuffersClosedError: the buffers are closed.
         """
-        return self._free.get() or memoryview(bytearray(self._buffer_bytes))
+        with self._changed:
+            while not self._places and not self._is_closed:
+                self._changed.wait()
+            if self._is_closed:
+                raise BuffersClosedError
+            self._places -= 1
+            return self._free.pop() if self._free else memoryview(bytearray(self._buffer_bytes))
 
-    def release(self, buffer: memoryview) -> None:
-        """Take a buffer back."""
-        with suppress(queue.ShutDown):
-            self._free.put(buffer)
+    def release(self, buffer: memoryview, *, places: int = 1) -> None:
+        """Take a buffer back, and its place with it unless that is to come later."""
+        with self._changed:
+            self._free.append(buffer)
+        self.free(places)
+
+    def free(self, places: int) -> None:
+        """Take places back whose buffers came before."""
+        with self._changed:
+            self._places += places
+            self._changed.notify(places)
 
     def close(self) -> None:
         """Lend nothing from now on, and wake whoever waits."""
-        self._free.shutdown(immediate=True)
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from model_import.errors import ChecksumMismatchError
+from model_import.file_hash import git_blob_id, sha256_hex
 from model_import.json_files import parse_json
 from model_import.manifest import Manifest, Slice, StagedFile, Staging
 from model_import.normalisation import Normalised, normalise
@@ -91,7 +91,7 @@ def _read_verified(file: RepositoryFile, readers: FileReaders) -> bytes:
 def _stage(
     path: str, content: bytes, s3: S3Client, staging: Staging, snapshot: Snapshot
 ) -> StagedFile:
-    sha256 = hashlib.sha256(content).hexdigest()
+    sha256 = sha256_hex(content)
     s3.put_object(
         Bucket=staging.bucket,
         Key=staging.key(path),
@@ -107,13 +107,9 @@ def _stage(
 
 def _verify(file: RepositoryFile, content: bytes) -> None:
     if file.sha256 is not None:
-        kind, expected = "sha256", file.sha256
-        found = hashlib.sha256(content).hexdigest()
+        kind, expected, found = "SHA-256", file.sha256, sha256_hex(content)
     else:
-        kind, expected = "git blob", file.blob_id
-        # git's name of a blob; SHA-1 is its choice.
-        header = f"blob {len(content)}\0".encode()
-        found = hashlib.sha1(header + content, usedforsecurity=False).hexdigest()
+        kind, expected, found = "git blob", file.blob_id, git_blob_id(memoryview(content))
     if found != expected:
         raise ChecksumMismatchError(
             file.path, expected=f"{kind} {expected}", found=f"{kind} {found}"

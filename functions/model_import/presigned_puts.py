@@ -10,20 +10,22 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 from botocore.config import Config
-from botocore.exceptions import ClientError, ConnectionClosedError
+from botocore.exceptions import ClientError, ConnectionClosedError, SSLError
 from botocore.parsers import create_parser
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from model_import.crc64 import crc64_base64
-from model_import.http_pools import HttpPools
-from model_import.retries import Retries, TransientError
+from model_import.http_pools import HttpPools, untrusted_certificate
+from model_import.retries import TransientError
+from model_import.staging_errors import passes_by_itself
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Mapping
 
     from botocore.model import Shape
     from mypy_boto3_s3 import S3Client
+
+    from model_import.retries import Retries
 
 PRESIGNING: Final = Config(
     # Unless it is named, botocore presigns with version 2, which cannot sign the checksum header.
@@ -37,33 +39,27 @@ PRESIGNING: Final = Config(
 _TIMEOUT_SECONDS: Final = 60
 """To connect and send, and then to wait for the answer: botocore's own default."""
 
-_TRANSIENT_CODES: Final = frozenset(
-    {
-        "BadDigest",  # damaged on the way: the checksum was computed from what was sent
-        "ExpiredToken",  # the next request is signed with the credentials of that moment
-        "IncompleteBody",
-        "RequestTimeTooSkewed",
-        "RequestTimeout",
-        "SlowDown",
-    }
-)
-# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
-
 
 class PresignedPuts:
-    """Sends bodies with their CRC-64/NVME, which S3 checks; a set `stopped` ends all retries."""
+    """Sends bodies with their CRC-64/NVME, which S3 checks; a set `retries.stopped` ends all.
+
+    `bucket_owner` is the account that the bucket must belong to; `on_failure` is told of every
+    failure that is tried again.
+    """
 
     def __init__(
         self,
         client: S3Client,
         *,
         connections: int,
-        stopped: threading.Event,
-        attempts: int = 8,
-        sleep: Callable[[float], object] | None = None,
+        retries: Retries,
+        bucket_owner: str | None = None,
+        on_failure: Callable[[TransientError], None] = lambda _: None,
     ) -> None:
         self._client = client
-        self._retries = Retries(attempts, stopped, sleep)
+        self._retries = retries
+        self._bucket_owner = bucket_owner
+        self._on_failure = on_failure
         self._pools = HttpPools(
             connections=connections,
             connect_timeout_seconds=_TIMEOUT_SECONDS,
@@ -84,6 +80,7 @@ class PresignedPuts:
 
         Raises:
             ClientError: S3 refused, as boto3 would tell it.
+            SSLError: whoever answers is not known to be S3.
             ConnectionClosedError: the attempts ended without an answer.
         """
         return self._put("upload_part", params, {}, content, crc)
@@ -104,13 +101,16 @@ class PresignedPuts:
         checksum = crc64_base64(crc)
         params = {**params, "ChecksumCRC64NVME": checksum}
         headers = {**headers, "x-amz-checksum-crc64nvme": checksum}
+        if self._bucket_owner is not None:
+            params["ExpectedBucketOwner"] = self._bucket_owner
+            headers["x-amz-expected-bucket-owner"] = self._bucket_owner
 
         def put_once() -> str:
             url = self._client.generate_presigned_url(method, Params=params)
             return self._put_once(method, url, headers, content)
 
         try:
-            return self._retries.call(put_once)
+            return self._retries.call(put_once, self._on_failure)
         except TransientError as error:
             if isinstance(error.__cause__, ClientError):
                 raise error.__cause__ from None
@@ -123,7 +123,11 @@ class PresignedPuts:
             response = self._pools.request("PUT", url, headers=headers, body=content)
             answer = response.read()
         except HTTPError as error:
-            raise TransientError(type(error).__name__) from error
+            if untrusted_certificate(error) is not None:
+                endpoint_url = self._client.meta.endpoint_url
+                raise SSLError(endpoint_url=endpoint_url, error=error) from error
+            is_stall = isinstance(error, ReadTimeoutError)
+            raise TransientError(type(error).__name__, is_stall=is_stall) from error
         if response.status != HTTPStatus.OK:
             self._refuse(method, response.status, response.headers, answer)
         return response.headers["ETag"]
@@ -136,7 +140,7 @@ class PresignedPuts:
         response = {"status_code": status, "headers": headers, "body": answer}
         parsed = create_parser("rest-xml").parse(response, cast("Shape", shape))
         error = ClientError(parsed, operation)
-        is_transient = error.response["Error"].get("Code") in _TRANSIENT_CODES
-        if is_transient or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise TransientError(str(error)) from error
+        if passes_by_itself(error):
+            is_throttling = status == HTTPStatus.SERVICE_UNAVAILABLE
+            raise TransientError(str(error), is_throttling=is_throttling) from error
         raise error

@@ -18,7 +18,11 @@ class Progress:
     """How far a slice is.
 
     `bytes_done` lie in S3, in objects or in parts; `bytes_arrived` came from the Hub. The first
-    counts files that were there already, the second does not.
+    counts files that were there already, the second does not. `bytes_resumed` of the first were
+    there when the transfer began, `bytes_copied` came from another place in the bucket, and
+    `bytes_reread` of the second were read for the hash alone or a second time. `retries` count
+    requests that had to be made again, `stalls` those of them whose connection fell silent, and
+    `hedges` second requests for a slow range. `connections` are allowed at this moment.
     """
 
     bytes_done: int
@@ -26,6 +30,13 @@ class Progress:
     bytes_total: int
     files_done: int
     files_total: int
+    bytes_resumed: int = 0
+    bytes_copied: int = 0
+    bytes_reread: int = 0
+    retries: int = 0
+    stalls: int = 0
+    hedges: int = 0
+    connections: int = 0
 
 
 class Tally:
@@ -38,6 +49,13 @@ class Tally:
         self._lock = threading.Lock()
         self._bytes_arrived = 0
         self._bytes_done = 0
+        self._bytes_resumed = 0
+        self._bytes_copied = 0
+        self._bytes_reread = 0
+        self._retries = 0
+        self._stalls = 0
+        self._hedges = 0
+        self._connections = 0
         self._files_done: dict[str, TransferredFile] = {}
 
     def arrived(self, size_bytes: int) -> None:
@@ -49,6 +67,48 @@ class Tally:
         """Count bytes that lie in S3."""
         with self._lock:
             self._bytes_done += size_bytes
+
+    def resumed(self, size_bytes: int) -> None:
+        """Count bytes that lay in S3, in parts, when the transfer began."""
+        with self._lock:
+            self._bytes_resumed += size_bytes
+            self._bytes_done += size_bytes
+
+    def copied(self, size_bytes: int) -> None:
+        """Count bytes that S3 copied from another place in the bucket."""
+        with self._lock:
+            self._bytes_copied += size_bytes
+            self._bytes_done += size_bytes
+
+    def lost(self, size_bytes: int) -> None:
+        """Take back bytes that lay in S3, in parts that were given up."""
+        with self._lock:
+            self._bytes_done -= size_bytes
+
+    def reread(self, size_bytes: int) -> None:
+        """Count bytes that arrived although they, or their equals, had been stored before."""
+        with self._lock:
+            self._bytes_reread += size_bytes
+
+    def retried(self) -> None:
+        """Count a request that has to be made again."""
+        with self._lock:
+            self._retries += 1
+
+    def stalled(self) -> None:
+        """Count a connection that fell silent."""
+        with self._lock:
+            self._stalls += 1
+
+    def hedged(self) -> None:
+        """Count a second request for a slow range."""
+        with self._lock:
+            self._hedges += 1
+
+    def allowed(self, connections: int) -> None:
+        """Note how many connections are allowed from now on."""
+        with self._lock:
+            self._connections = connections
 
     def file_done(self, file: TransferredFile) -> None:
         """Count a file whose object is complete."""
@@ -64,6 +124,13 @@ class Tally:
                 bytes_total=self._bytes_total,
                 files_done=len(self._files_done),
                 files_total=len(self._files),
+                bytes_resumed=self._bytes_resumed,
+                bytes_copied=self._bytes_copied,
+                bytes_reread=self._bytes_reread,
+                retries=self._retries,
+                stalls=self._stalls,
+                hedges=self._hedges,
+                connections=self._connections,
             )
 
     def report(self) -> TransferReport:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,11 +15,30 @@ if TYPE_CHECKING:
 
 
 class TransientError(Exception):
-    """A failure that trying again may mend; `wait_seconds` is what the server asked for."""
+    """A failure that trying again may mend.
 
-    def __init__(self, why: str, *, wait_seconds: float | None = None) -> None:
+    `wait_seconds` is what the server asked for; `is_throttling` says that there are too many
+    requests, `is_stall` that there was a connection and then no byte.
+    """
+
+    def __init__(
+        self,
+        why: str,
+        *,
+        wait_seconds: float | None = None,
+        is_throttling: bool = False,
+        is_stall: bool = False,
+    ) -> None:
         super().__init__(why)
         self.wait_seconds = wait_seconds
+        self.is_throttling = is_throttling
+        self.is_stall = is_stall
+        self.tries = 1
+
+    @property
+    def told_tries(self) -> str:
+        """Return how often in a row it came to this, for a sentence."""
+        return "once" if self.tries == 1 else f"{self.tries} times in a row"
 
 
 def backoff_seconds(attempt: int, *, base_seconds: float = 0.5, cap_seconds: float = 30) -> float:
@@ -28,24 +49,41 @@ def backoff_seconds(attempt: int, *, base_seconds: float = 0.5, cap_seconds: flo
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """How often a request is tried; a set `stopped` ends both the tries and the waits."""
+    """How often a request is tried, and how long; a set `stopped` ends the tries and the waits.
+
+    No wait begins that would end more than `patience_seconds` after the first failure.
+    """
 
     attempts: int
     stopped: threading.Event
     sleep: Callable[[float], object] | None = None
+    patience_seconds: float = math.inf
+    clock: Callable[[], float] = time.monotonic
 
-    def call[T](self, try_once: Callable[[], T]) -> T:
-        """Return what `try_once` does.
+    def call[T](
+        self,
+        try_once: Callable[[], T],
+        on_failure: Callable[[TransientError], None] = lambda _: None,
+        *,
+        wake: threading.Event | None = None,
+    ) -> T:
+        """Return what `try_once` does; `wake` ends a wait before its time.
 
         Raises:
-            TransientError: the last one, when the attempts are used up.
+            TransientError: the last one, when the attempts or the patience are used up.
         """
+        failed_at = math.inf
         for attempt in itertools.count(1):
             try:
                 return try_once()
             except TransientError as error:
-                if attempt >= self.attempts or self.stopped.is_set():
-                    raise
+                error.tries = attempt
+                on_failure(error)
+                now = self.clock()
+                failed_at = min(failed_at, now)
                 wait_seconds = error.wait_seconds or backoff_seconds(attempt)
-            (self.sleep or self.stopped.wait)(wait_seconds)
+                is_too_long = now + wait_seconds - failed_at > self.patience_seconds
+                if attempt >= self.attempts or self.stopped.is_set() or is_too_long:
+                    raise
+            (self.sleep or (wake or self.stopped).wait)(wait_seconds)
         raise AssertionError  # itertools.count does not end

@@ -1,24 +1,41 @@
-"""The objects that a transfer leaves under the staging prefix: found, put whole, put in parts."""
+"""The objects that a transfer leaves under the staging prefix: found, put whole, put in parts.
+
+Uploads and their parts are S3's to remember. Only this stack writes under the prefix, and all that
+do write the same bytes under the same key, so any open upload of a key may be gone on with.
+"""
 
 from __future__ import annotations
 
+import json
 import threading
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
-from model_import.crc64 import crc64_base64, joined_crc64
+from model_import.checkpoint import PREFIX as CHECKPOINTS, Checkpoint
+from model_import.crc64 import crc64, crc64_base64, crc64_from_base64, joined_crc64
+from model_import.uploaded_part import UploadedPart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import MultipartUploadTypeDef
 
     from model_import.manifest import RepositoryFile, Source, Staging
     from model_import.presigned_puts import PresignedPuts
+
+HASHES: Final = "hashes/"
+"""Before a SHA-256: where in the bucket a file with this hash was last completed."""
+
+_ABSENT: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN)
+"""What S3 answers for a record that is not there; the second to a role that may not list."""
+
+_GONE_CODES: Final = frozenset({"NoSuchKey", "PreconditionFailed", "AccessDenied"})
+"""What a copy answers whose source is not there, as above, or not as it was."""
 
 
 def object_metadata(source: Source, file: RepositoryFile, sha256: str) -> dict[str, str]:
@@ -50,13 +67,12 @@ class StagedObject:
 
 
 @dataclass(frozen=True, slots=True)
-class UploadedPart:
-    """A part that S3 has confirmed; numbers begin at 1."""
+class CopySource:
+    """An object elsewhere in the bucket with the bytes of a file, as it was when it was found."""
 
-    number: int
+    key: str
     etag: str
     crc: int
-    length: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +84,21 @@ class _Upload:
 class StagedObjects:
     """Finds and writes the objects, and keeps account of the uploads that are open."""
 
-    def __init__(self, client: S3Client, puts: PresignedPuts, staging: Staging) -> None:
+    def __init__(
+        self,
+        client: S3Client,
+        puts: PresignedPuts,
+        staging: Staging,
+        bucket_owner: str | None = None,
+    ) -> None:
         self._client = client
         self._puts = puts
         self._staging = staging
+        self._bucket: dict[str, Any] = {"Bucket": staging.bucket}
+        self._copied_bucket: dict[str, Any] = {}
+        if bucket_owner is not None:
+            self._bucket["ExpectedBucketOwner"] = bucket_owner
+            self._copied_bucket["ExpectedSourceBucketOwner"] = bucket_owner
         self._uploads: dict[str, _Upload] = {}
         self._uploads_lock = threading.Lock()
 
@@ -84,18 +111,78 @@ class StagedObjects:
         key = self._staging.key(path)
         self._puts.put_object(self._staging.bucket, key, content, crc, metadata)
 
-    def open_upload(self, path: str, metadata: Mapping[str, str]) -> str:
-        """Return the id of a new upload, which `abort_open` aborts unless it was completed."""
+    def find_upload(self, path: str, metadata: Mapping[str, str]) -> str | None:
+        """Return the id of the open upload of a file that is to be gone on with.
+
+        That is the oldest, so that all who look agree; others, which nobody will complete, are
+        aborted.
+        """
         key = self._staging.key(path)
-        upload_id = self._client.create_multipart_upload(
-            Bucket=self._staging.bucket,
+        uploads = sorted(
+            self._open_uploads(key), key=lambda upload: (upload["Initiated"], upload["UploadId"])
+        )
+        fitting = [
+            upload
+            for upload in uploads
+            if upload.get("ChecksumAlgorithm") == "CRC64NVME"
+            and upload.get("ChecksumType") == "FULL_OBJECT"
+        ]
+        for upload in uploads:
+            if upload not in fitting[:1]:
+                self._client.abort_multipart_upload(
+                    **self._bucket, Key=key, UploadId=upload["UploadId"]
+                )
+        if not fitting:
+            return None
+        upload_id = fitting[0]["UploadId"]
+        self._remember(upload_id, _Upload(key, metadata))
+        return upload_id
+
+    def _open_uploads(self, key: str) -> list[MultipartUploadTypeDef]:
+        pages = self._client.get_paginator("list_multipart_uploads").paginate(
+            **self._bucket, Prefix=key
+        )
+        return [
+            upload
+            for page in pages
+            for upload in page.get("Uploads", [])
+            if upload["Key"] == key  # and not another that begins like it
+        ]
+
+    def stored_parts(self, upload_id: str) -> list[UploadedPart]:
+        """Return the parts that S3 holds of an open upload, those that have a checksum."""
+        pages = self._client.get_paginator("list_parts").paginate(
+            **self._bucket, Key=self._uploads[upload_id].key, UploadId=upload_id
+        )
+        return [
+            UploadedPart(
+                part["PartNumber"],
+                part["ETag"],
+                crc64_from_base64(part["ChecksumCRC64NVME"]),
+                part["Size"],
+            )
+            for page in pages
+            for part in page.get("Parts", [])
+            if "ChecksumCRC64NVME" in part
+        ]
+
+    def open_upload(self, path: str, metadata: Mapping[str, str]) -> str:
+        """Return the id of a new upload, which stays open until it is completed or aborted."""
+        key = self._staging.key(path)
+        created = self._client.create_multipart_upload(
+            **self._bucket,
             Key=key,
             Metadata=metadata,
+            ContentType="application/octet-stream",
             ChecksumAlgorithm="CRC64NVME",
             ChecksumType="FULL_OBJECT",
-        )["UploadId"]
-        with self._uploads_lock:
-            self._uploads[upload_id] = _Upload(key, metadata)
+        )
+        if created["ResponseMetadata"]["RetryAttempts"] and (
+            upload_id := self.find_upload(path, metadata)
+        ):
+            return upload_id  # the answer that was lost may have opened one, too
+        upload_id = created["UploadId"]
+        self._remember(upload_id, _Upload(key, metadata))
         return upload_id
 
     def put_part(self, upload_id: str, number: int, content: memoryview, crc: int) -> UploadedPart:
@@ -109,6 +196,30 @@ class StagedObjects:
         etag = self._puts.put_part(params, content, crc)
         return UploadedPart(number, etag, crc, len(content))
 
+    def copy_part(
+        self, upload_id: str, number: int, source: CopySource, where: range
+    ) -> UploadedPart | None:
+        """Have S3 copy one part; None when the source is not there any more as it was found."""
+        try:
+            copied = self._client.upload_part_copy(
+                **self._bucket,
+                **self._copied_bucket,
+                Key=self._uploads[upload_id].key,
+                UploadId=upload_id,
+                PartNumber=number,
+                CopySource={"Bucket": self._staging.bucket, "Key": source.key},
+                CopySourceIfMatch=source.etag,
+                CopySourceRange=f"bytes={where.start}-{where.stop - 1}",
+            )["CopyPartResult"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _GONE_CODES:
+                return None
+            raise
+        if "ChecksumCRC64NVME" not in copied:
+            return None  # nothing to hold it against
+        crc = crc64_from_base64(copied["ChecksumCRC64NVME"])
+        return UploadedPart(number, copied["ETag"], crc, len(where))
+
     def complete_upload(self, upload_id: str, parts: Sequence[UploadedPart]) -> None:
         """Make the object of its parts, given in order; S3 checks its size and its checksum."""
         upload = self._uploads[upload_id]
@@ -116,7 +227,7 @@ class StagedObjects:
         crc = joined_crc64((part.crc, part.length) for part in parts)
         try:
             self._client.complete_multipart_upload(
-                Bucket=self._staging.bucket,
+                **self._bucket,
                 Key=upload.key,
                 UploadId=upload_id,
                 ChecksumType="FULL_OBJECT",
@@ -142,26 +253,81 @@ class StagedObjects:
         with self._uploads_lock:
             del self._uploads[upload_id]
 
+    def abort(self, upload_id: str) -> None:
+        """Give up an open upload with all of its parts."""
+        with self._uploads_lock:
+            upload = self._uploads.pop(upload_id)
+        self._client.abort_multipart_upload(**self._bucket, Key=upload.key, UploadId=upload_id)
+
     def abort_open(self) -> list[Exception]:
         """Abort every upload that is neither completed nor aborted; return what went wrong."""
-        with self._uploads_lock:
-            uploads = list(self._uploads.items())
-            self._uploads.clear()
         failures: list[Exception] = []
-        for upload_id, upload in uploads:
+        for upload_id in list(self._uploads):
             try:
-                self._client.abort_multipart_upload(
-                    Bucket=self._staging.bucket, Key=upload.key, UploadId=upload_id
-                )
+                self.abort(upload_id)
             except Exception as error:  # noqa: BLE001 the others are to be aborted all the same
                 failures.append(error)
         return failures
 
+    def write_checkpoint(self, path: str, checkpoint: Checkpoint) -> None:
+        """Keep how far the hash of a file's upload is."""
+        self._write_record(CHECKPOINTS + self._staging.key(path), checkpoint.to_json())
+
+    def read_checkpoint(self, path: str) -> Checkpoint | None:
+        """Return what was last kept of a file's upload."""
+        content = self._read_record(CHECKPOINTS + self._staging.key(path))
+        return None if content is None else Checkpoint.from_json(content)
+
+    def note_hash(self, path: str, sha256: str) -> None:
+        """Keep where a file with this hash lies, for those that need it elsewhere."""
+        record = json.dumps({"key": self._staging.key(path)}).encode()
+        self._write_record(HASHES + sha256, record)
+
+    def find_copy_source(self, file: RepositoryFile) -> CopySource | None:
+        """Return another object with the bytes of a file, if one is known and still right."""
+        if file.sha256 is None or (content := self._read_record(HASHES + file.sha256)) is None:
+            return None
+        try:
+            key = str(json.loads(content)["key"])
+        except (KeyError, TypeError, ValueError):
+            return None
+        try:
+            head = self._client.head_object(**self._bucket, Key=key, ChecksumMode="ENABLED")
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] in _ABSENT:
+                return None
+            raise
+        found = StagedObject(head["ContentLength"], head["Metadata"])
+        crc = head.get("ChecksumCRC64NVME")
+        if (
+            found.sha256_if(file) is None
+            or crc is None
+            or head.get("ChecksumType") != "FULL_OBJECT"
+        ):
+            return None
+        return CopySource(key, head["ETag"], crc64_from_base64(crc))
+
     def _find(self, key: str) -> StagedObject | None:
         try:
-            head = self._client.head_object(Bucket=self._staging.bucket, Key=key)
+            head = self._client.head_object(**self._bucket, Key=key)
         except ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.NOT_FOUND:
                 return None
             raise
         return StagedObject(head["ContentLength"], head["Metadata"])
+
+    def _remember(self, upload_id: str, upload: _Upload) -> None:
+        with self._uploads_lock:
+            self._uploads[upload_id] = upload
+
+    def _write_record(self, key: str, record: bytes) -> None:
+        content = memoryview(record)
+        self._puts.put_object(self._staging.bucket, key, content, crc64(content), {})
+
+    def _read_record(self, key: str) -> bytes | None:
+        try:
+            return self._client.get_object(**self._bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] in _ABSENT:
+                return None
+            raise

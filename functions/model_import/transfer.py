@@ -9,18 +9,27 @@ those left, the one that the hash waits for is among them, and nothing waits in 
 
 from __future__ import annotations
 
+import math
+import os
 import threading
-from collections import deque
+import time
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from model_import.concurrency import ConcurrencyController, Sample, WorkerGate
+from model_import.errors import TRANSIENT, ModelImportError
 from model_import.file_transfer import FileTransfer, Route
 from model_import.part_buffers import PartBuffers
+from model_import.part_queue import PartQueue
 from model_import.part_sizes import MIB, part_bytes
 from model_import.presigned_puts import PresignedPuts
 from model_import.progress import Progress, Tally
+from model_import.range_reads import Patience, RangeReads
+from model_import.retries import Retries
 from model_import.staged_objects import StagedObjects
+from model_import.staging_errors import staging_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,30 +38,45 @@ if TYPE_CHECKING:
 
     from model_import.hub_files import HubFiles
     from model_import.manifest import Slice, TransferReport
+    from model_import.retries import TransientError
 
 
 @dataclass(frozen=True, slots=True)
 class TransferSettings:
     """How much is under way at once.
 
-    Memory is `(connections + spare_buffers) × part bytes`, whatever the size of the slice, and
-    about half a MiB a connection. Parts have `part_bytes_minimum` up to 10,000 of them a file. On a
-    network with latency the connections decide; spare buffers, half as many, keep the Hub's
-    connections busy while S3 is slow.
+    Memory is `parts_in_flight × part bytes`, whatever the size of the slice, and about half a MiB a
+    connection. Parts have `part_bytes_minimum` up to 10,000 of them a file. On a network with
+    latency the connections decide; spare buffers, half as many, keep the Hub's connections busy
+    while S3 is slow.
     """
 
     connections: int = 32
+    """At most; the transfer begins with `connections_at_start` and finds out what helps."""
     spare_buffers: int = 16
     part_bytes_minimum: int = 16 * MIB
+    connections_at_start: int = 8
     progress_seconds: float = 0.5
     """How often `on_progress` is called at most."""
     stop_seconds: float = 5
     """How long a failed transfer waits for parts on their way to S3 before it cuts them off."""
+    attempts: int = 8
+    """How often a request to S3 is tried."""
+    patience_seconds: float = math.inf
+    """How long S3 may fail in a row."""
+    patience: Patience = field(default_factory=Patience)
+    bucket_owner: str | None = None
+    """The account that the staging bucket must belong to."""
 
     @property
-    def buffers(self) -> int:
-        """Return how many parts are in memory at most."""
+    def parts_in_flight(self) -> int:
+        """Return how many parts are in memory, and how many a kill has read twice, at most."""
         return self.connections + self.spare_buffers
+
+    @property
+    def checkpoint_parts(self) -> int:
+        """Return how many parts one checkpoint of a hash makes safe."""
+        return self.spare_buffers // 2 + 1
 
 
 def transfer_slice(  # noqa: PLR0913 what it moves, between what, and how
@@ -66,7 +90,8 @@ def transfer_slice(  # noqa: PLR0913 what it moves, between what, and how
 ) -> TransferReport:
     """Move the files of a slice, all of them or, at the first failure, none further.
 
-    On any way out there is no open upload and no thread left; after a failure `hub` is closed.
+    On any way out there is no thread left; after a failure `hub` is closed. Uploads stay open, for
+    the next try to go on with, unless the failure is one that no further try will mend.
     `s3_client` must be made with `presigned_puts.PRESIGNING`. `on_progress` is called by the thread
     that called this, when something has changed and once at the end; what it raises is a failure,
     too. `sleep` replaces the waits before S3 is asked again.
@@ -74,7 +99,8 @@ def transfer_slice(  # noqa: PLR0913 what it moves, between what, and how
     Raises:
         ChecksumMismatchError: a file is not the one that the Hub announced.
         HubUnavailableError, RepositoryGatedError, …: as `HubFiles` does.
-        ClientError, ConnectionClosedError: S3 refused, or did not answer.
+        StagingRefusedError, StagingUnavailableError, CertificateUntrustedError: S3 refused, did not
+            answer, or was not S3.
     """
     return _SliceTransfer(slice_, hub, s3_client, settings, sleep).run(on_progress)
 
@@ -88,55 +114,87 @@ class _SliceTransfer:
         settings: TransferSettings,
         sleep: Callable[[float], object] | None,
     ) -> None:
+        self._bucket = slice_.staging.bucket
         self._hub = hub
         self._settings = settings
         self._stopped = threading.Event()
-        self._puts = PresignedPuts(
-            s3_client, connections=settings.connections, stopped=self._stopped, sleep=sleep
-        )
-        self._objects = StagedObjects(s3_client, self._puts, slice_.staging)
         self._tally = Tally(slice_)
+        self._throttlings = 0
+        hub.report_failures(self._note_failure)
+        self._puts = PresignedPuts(
+            s3_client,
+            connections=settings.connections,
+            retries=Retries(settings.attempts, self._stopped, sleep, settings.patience_seconds),
+            bucket_owner=settings.bucket_owner,
+            on_failure=self._note_failure,
+        )
+        owner = settings.bucket_owner
+        self._objects = StagedObjects(s3_client, self._puts, slice_.staging, owner)
         sizes = {
             file: part_bytes(file.size_bytes, at_least=settings.part_bytes_minimum)
             for file in slice_.files
         }
         longest = max((min(file.size_bytes, size) for file, size in sizes.items()), default=0)
-        self._buffers = PartBuffers(settings.buffers, longest)
-        route = Route(hub, self._buffers, self._objects, self._tally)
-        files = [FileTransfer(file, size, route) for file, size in sizes.items()]
-        self._parts = deque((file, index) for file in files for index in range(file.part_count))
+        self._buffers = PartBuffers(settings.parts_in_flight, longest)
+        self._queue = PartQueue(pending=len(sizes))
+        self._reads = RangeReads(self._buffers, self._queue, self._tally, settings.patience)
+        route = Route(
+            hub=hub,
+            buffers=self._buffers,
+            objects=self._objects,
+            tally=self._tally,
+            reads=self._reads,
+            queue=self._queue,
+            checkpoint_parts=settings.checkpoint_parts,
+        )
+        self._files = [FileTransfer(file, size, route) for file, size in sizes.items()]
+        self._queue.append(work for file in self._files for work in file.works())
+        self._threads = min(settings.connections, sum(file.part_count for file in self._files))
+        self._controller = ConcurrencyController(
+            at_start=settings.connections_at_start,
+            at_most=settings.connections,
+            cores=os.process_cpu_count() or 1,
+        )
+        self._gate = WorkerGate(self._controller.limit)
 
     def run(self, on_progress: Callable[[Progress], None]) -> TransferReport:
         try:
-            self._move(on_progress)
+            with staging_errors(self._bucket):
+                self._move(on_progress)
         except BaseException as error:
-            for failure in self._objects.abort_open():
-                error.add_note(f"An upload is still open, since aborting it failed: {failure}")
+            if isinstance(error, ModelImportError) and not isinstance(error, TRANSIENT):
+                for failure in self._objects.abort_open():
+                    error.add_note(f"An upload is still open, since aborting it failed: {failure}")
             raise
         finally:
             self._puts.close()
         return self._tally.report()
 
     def _move(self, on_progress: Callable[[Progress], None]) -> None:
-        with ThreadPoolExecutor(self._settings.connections, "transfer") as threads:
+        with ThreadPoolExecutor(self._settings.connections + 1, "transfer") as threads:
             workers: set[Future[None]] = set()
             try:
-                for _ in range(min(self._settings.connections, len(self._parts))):
+                for _ in range(self._threads):
                     workers.add(threads.submit(self._move_parts))
                 self._watch(workers, on_progress)
             except BaseException:
                 self._stop(workers)
+                keeping = threads.submit(self._keep_checkpoints)
+                wait([keeping], self._settings.stop_seconds)
+                self._puts.close()
                 raise
 
     def _move_parts(self) -> None:
-        while True:
-            buffer = self._buffers.acquire()
+        while self._gate.enter():
             try:
-                file, index = self._parts.popleft()
-            except IndexError:
-                self._buffers.release(buffer)
-                return
-            file.move_part(index, buffer)
+                buffer = self._buffers.acquire()
+                work = self._queue.take()
+                if work is None:
+                    self._buffers.release(buffer)
+                    return
+                work(buffer)
+            finally:
+                self._gate.leave()
 
     def _watch(self, workers: set[Future[None]], on_progress: Callable[[Progress], None]) -> None:
         told: Progress | None = None
@@ -145,14 +203,42 @@ class _SliceTransfer:
             done, running = wait(running, self._settings.progress_seconds, FIRST_EXCEPTION)
             for worker in done:
                 worker.result()
+            self._reads.look()
+            self._adapt()
             if running and (progress := self._tally.progress()) != told:
                 on_progress(progress)
                 told = progress
         on_progress(self._tally.progress())
 
+    def _adapt(self) -> None:
+        progress = self._tally.progress()
+        sample = Sample(
+            now_seconds=time.monotonic(),
+            bytes_moved=progress.bytes_arrived + progress.bytes_copied,
+            cpu_seconds=time.process_time(),
+            throttlings=self._throttlings,
+        )
+        limit = self._controller.observe(sample)
+        self._gate.open_to(limit)
+        self._tally.allowed(limit)
+
+    def _note_failure(self, failure: TransientError) -> None:
+        self._tally.retried()
+        if failure.is_stall:
+            self._tally.stalled()
+        # Lost updates between threads are harmless: one of them is enough to back off.
+        self._throttlings += failure.is_throttling
+
     def _stop(self, workers: set[Future[None]]) -> None:
         self._stopped.set()
+        self._gate.close()
+        self._queue.close()
         self._buffers.close()
+        self._reads.close()
         self._hub.close()
         wait(workers, self._settings.stop_seconds)
-        self._puts.close()
+
+    def _keep_checkpoints(self) -> None:
+        for file in self._files:
+            with suppress(Exception):  # the next try reads again what this one does not vouch for
+                file.keep_checkpoint()

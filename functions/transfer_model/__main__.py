@@ -1,7 +1,8 @@
 """Move the slice that SLICE_URI names, and leave a report beside it: `python -m transfer_model`.
 
 Exit code 0 says that every file of the slice is complete and verified. After a failure it is 1, the
-error has been reported by TASK_TOKEN under its own name, and no upload is open.
+error has been reported by TASK_TOKEN under its own name; what is stored stays for the next try, or
+nothing does when no further try will mend it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import signal
 import sys
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools import Logger
@@ -21,6 +22,7 @@ from model_import.hub_files import HubFiles
 from model_import.hub_token import read_hub_token
 from model_import.manifest import Slice
 from model_import.presigned_puts import PRESIGNING
+from model_import.staging_errors import staging_errors
 from model_import.transfer import TransferSettings, transfer_slice
 from transfer_model.progress_log import ProgressLog
 from transfer_model.settings import Settings
@@ -50,8 +52,12 @@ def main() -> int:
 
 def _transfer(settings: Settings, task: TaskToken, logger: Logger) -> None:
     s3 = boto3.client("s3", config=PRESIGNING)
-    stored = s3.get_object(Bucket=settings.slice_bucket, Key=settings.slice_key)
-    slice_ = Slice.from_dict(json.load(stored["Body"]))
+    owner: dict[str, Any] = (
+        {} if settings.bucket_owner is None else {"ExpectedBucketOwner": settings.bucket_owner}
+    )
+    with staging_errors(settings.slice_bucket):
+        stored = s3.get_object(Bucket=settings.slice_bucket, Key=settings.slice_key, **owner)
+        slice_ = Slice.from_dict(json.load(stored["Body"]))
     subscribers = (Heartbeats(task), ProgressLog(logger))
 
     def tell(progress: Progress) -> None:
@@ -62,16 +68,25 @@ def _transfer(settings: Settings, task: TaskToken, logger: Logger) -> None:
         connections=settings.connections,
         spare_buffers=settings.connections // 2,
         part_bytes_minimum=settings.part_bytes,
+        patience_seconds=settings.patience_seconds,
+        bucket_owner=settings.bucket_owner,
     )
-    token = _hub_token(settings)
-    with closing(HubFiles(slice_.source, token, connections=settings.connections)) as hub:
+    hub_files = HubFiles(
+        slice_.source,
+        _hub_token(settings),
+        connections=settings.connections,
+        patience_seconds=settings.patience_seconds,
+    )
+    with closing(hub_files) as hub:
         report = transfer_slice(slice_, hub, s3, at_once, tell)
-    s3.put_object(
-        Bucket=slice_.staging.bucket,
-        Key=slice_.report_key,
-        Body=json.dumps(report.to_dict()).encode(),
-        ContentType="application/json",
-    )
+    with staging_errors(slice_.staging.bucket):
+        s3.put_object(
+            Bucket=slice_.staging.bucket,
+            Key=slice_.report_key,
+            Body=json.dumps(report.to_dict()).encode(),
+            ContentType="application/json",
+            **owner,
+        )
 
 
 def _hub_token(settings: Settings) -> str | None:
@@ -81,7 +96,7 @@ def _hub_token(settings: Settings) -> str | None:
 
 
 def _interrupt(number: int, _: object) -> None:
-    # A second signal would cut short the abort of the uploads.
+    # A second signal would cut short what is done for the next try.
     for ignored in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ignored, signal.SIG_IGN)
     raise TransferInterruptedError(signal.Signals(number).name)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from model_import.errors import InvalidInputError
 from model_import.part_sizes import MIB, PART_BYTES_AT_LEAST, PART_BYTES_AT_MOST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_PATIENCE_SHARE: Final = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +22,24 @@ class Settings:
     slice_bucket: str
     slice_key: str
     hub_token_secret_arn: str | None
+    bucket_owner: str | None
     connections: int
     part_bytes: int
+    heartbeat_seconds: int
+
+    @property
+    def patience_seconds(self) -> float:
+        """Return how long the Hub or S3 may fail in a row before this try ends under a name.
+
+        Failing is silence: the state would take a longer one for death, and end it without a name.
+        """
+        return _PATIENCE_SHARE * self.heartbeat_seconds
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
-        """Read SLICE_URI, HUB_TOKEN_SECRET_ARN, TRANSFER_CONNECTIONS and TRANSFER_PART_BYTES.
+        """Read SLICE_URI, HUB_TOKEN_SECRET_ARN, EXPECTED_BUCKET_OWNER and TRANSFER_….
+
+        TRANSFER_CONNECTIONS, TRANSFER_PART_BYTES and TRANSFER_HEARTBEAT_SECONDS have defaults.
 
         Raises:
             InvalidInputError: one is missing or out of range; the message names it.
@@ -38,9 +52,13 @@ class Settings:
             slice_bucket=location[1],
             slice_key=location[2],
             hub_token_secret_arn=environ.get("HUB_TOKEN_SECRET_ARN") or None,
+            bucket_owner=environ.get("EXPECTED_BUCKET_OWNER") or None,
             connections=_whole_number(environ, "TRANSFER_CONNECTIONS", 32, 1, 256),
             part_bytes=_whole_number(
                 environ, "TRANSFER_PART_BYTES", 16 * MIB, PART_BYTES_AT_LEAST, PART_BYTES_AT_MOST
+            ),
+            heartbeat_seconds=_whole_number(
+                environ, "TRANSFER_HEARTBEAT_SECONDS", 300, 60, 100_000
             ),
         )
 

@@ -213,7 +213,7 @@ def test_a_small_file_in_lfs_is_held_against_its_sha256(s3: S3Client) -> None:
     right = with_lfs(snapshot_of(files), "tokenizer.json", hashlib.sha256(content).hexdigest())
     prepared(s3, files, snapshot=right)
     wrong = with_lfs(snapshot_of(files), "tokenizer.json", "0" * 64)
-    with pytest.raises(ChecksumMismatchError, match=f"announces sha256 {'0' * 64}"):
+    with pytest.raises(ChecksumMismatchError, match=f"announces SHA-256 {'0' * 64}"):
         prepared(s3, files, snapshot=wrong)
 
 

@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from botocore.exceptions import ClientError, ConnectionClosedError
+from botocore.exceptions import ClientError, ConnectionClosedError, SSLError
+from certificates import self_signed
 from loopback_transfer import s3_client
 from scripted_server import Answer, scripted_server
 
 from model_import.crc64 import crc64, crc64_base64
 from model_import.http_pools import PoolsClosedError
 from model_import.presigned_puts import PresignedPuts
+from model_import.retries import Retries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from scripted_server import ScriptedServer
 
@@ -41,9 +44,8 @@ def puts_to(
     """Send to a server, without waiting between attempts."""
     client = s3_client(server.url)
     sleep = (waits if waits is not None else []).append
-    puts = PresignedPuts(
-        client, connections=1, stopped=threading.Event(), attempts=attempts, sleep=sleep
-    )
+    retries = Retries(attempts, threading.Event(), sleep)
+    puts = PresignedPuts(client, connections=1, retries=retries)
     yield puts
     puts.close()
     client.close()
@@ -145,3 +147,36 @@ def test_closing_wakes_a_thread_that_waits_for_an_answer() -> None:
         puts.close()
         with pytest.raises(PoolsClosedError):
             putting.result(timeout=10)
+
+
+def test_a_server_that_cannot_prove_to_be_s3_gets_no_body_and_no_second_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    tls, bundle = self_signed(tmp_path)
+    waits: list[float] = []
+    with scripted_server(STORED, tls=tls) as s3:
+        with puts_to(s3, waits) as puts, pytest.raises(SSLError):
+            put_part(puts)
+        assert s3.requests == []
+        assert waits == []
+
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
+        with puts_to(s3) as puts:
+            assert put_part(puts) == '"abc"'
+
+
+def test_the_account_that_the_bucket_must_belong_to_is_sent_and_signed() -> None:
+    with scripted_server(STORED) as s3:
+        client = s3_client(s3.url)
+        retries = Retries(1, threading.Event())
+        puts = PresignedPuts(client, connections=1, retries=retries, bucket_owner="123456789012")
+        put_part(puts)
+        puts.close()
+        client.close()
+
+    [request] = s3.requests
+    signed = parse_qs(urlsplit(request.target).query)["X-Amz-SignedHeaders"][0].split(";")
+    assert request.headers["x-amz-expected-bucket-owner"] == "123456789012"
+    assert "x-amz-expected-bucket-owner" in signed

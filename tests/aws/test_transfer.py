@@ -22,9 +22,12 @@ from model_import.errors import (
     HubUnavailableError,
     InvalidInputError,
     RepositoryGatedError,
+    StagingUnavailableError,
 )
+from model_import.manifest import Staging
 from model_import.part_buffers import PartBuffers
 from model_import.progress import Progress
+from model_import.range_reads import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,6 +79,10 @@ def calls_of(transfer: Rig, operation: str) -> Iterator[list[dict[str, Any]]]:
 
 def assert_nothing_is_left(transfer: Rig) -> None:
     assert transfer.open_uploads() == []
+    assert_no_thread_is_left()
+
+
+def assert_no_thread_is_left() -> None:
     assert [thread for thread in threading.enumerate() if "transfer" in thread.name] == []
 
 
@@ -229,6 +236,22 @@ def test_what_fails_at_the_hub_and_then_works_leaves_the_bytes_right(
     assert_nothing_is_left(transfer)
 
 
+@pytest.mark.parametrize(
+    "drop", [None, Fault("reset", match=FROM_CDN, after_bytes=7000, times=2)], ids=["", "drops"]
+)
+def test_a_file_of_a_server_that_ignores_range_comes_in_one_stream(
+    transfer: Rig, drop: Fault | None
+) -> None:
+    transfer.hub.faults.add(Fault("ignore_range", match=FROM_CDN, times=None))
+    if drop is not None:
+        transfer.hub.faults.add(drop)
+
+    transfer.transfer()
+
+    assert transfer.stored(SHARD) == FILES[SHARD]
+    assert_nothing_is_left(transfer)
+
+
 def test_a_failure_in_one_file_ends_all_of_them(transfer: Rig) -> None:
     transfer.hub.faults.add(Fault("status", match=f"GET .*{LAST_SHARD}", status=418, times=None))
     transfer.hub.faults.add(Fault("stall", match=FROM_CDN, after_bytes=10, skip=10))
@@ -237,7 +260,8 @@ def test_a_failure_in_one_file_ends_all_of_them(transfer: Rig) -> None:
         transfer.transfer(read_timeout_seconds=60)
 
     assert SHARD not in transfer.stored_paths()
-    assert_nothing_is_left(transfer)
+    assert transfer.open_uploads() == [PREFIX + SHARD]
+    assert_no_thread_is_left()
 
 
 class CountedBuffers(PartBuffers):
@@ -260,10 +284,10 @@ class CountedBuffers(PartBuffers):
             self.most_lent = max(self.most_lent, self.lent)
         return buffer
 
-    def release(self, buffer: memoryview) -> None:
+    def free(self, places: int) -> None:
         with self._counting:
-            self.lent -= 1
-        super().release(buffer)
+            self.lent -= places
+        super().free(places)
 
 
 @pytest.fixture
@@ -296,6 +320,47 @@ def test_a_stalled_part_stops_the_rest_when_the_buffers_are_used_up_and_not_befo
     assert buffers[0].lent == 0
 
 
+def test_a_connection_that_falls_silent_is_cut_and_its_range_goes_on_over_another(
+    transfer: Rig,
+) -> None:
+    transfer.hub.faults.add(Fault("stall", match=FROM_CDN, after_bytes=10, skip=2, times=3))
+
+    transfer.transfer(
+        read_timeout_seconds=60,
+        progress_seconds=0.01,
+        patience=Patience(stall_seconds=0.05, hedge_seconds=60),
+    )
+
+    assert transfer.stored(SHARD) == FILES[SHARD]
+    assert transfer.progress[-1].stalls >= 3
+    assert transfer.progress[-1].hedges == 0
+    assert_nothing_is_left(transfer)
+
+
+def test_a_last_range_that_is_slow_is_overtaken_by_a_second_request(transfer: Rig) -> None:
+    transfer.hub.faults.add(Fault("stall", match=FROM_CDN, after_bytes=10, skip=10))
+
+    transfer.transfer(
+        read_timeout_seconds=60,
+        progress_seconds=0.01,
+        patience=Patience(stall_seconds=60, hedge_seconds=0.01),
+    )
+
+    assert transfer.stored(SHARD) == FILES[SHARD]
+    assert transfer.progress[-1].hedges >= 1
+    assert transfer.progress[-1].stalls == 0
+    assert_nothing_is_left(transfer)
+
+
+def test_moto_copies_what_is_elsewhere_in_the_bucket_or_it_is_moved(transfer: Rig) -> None:
+    transfer.transfer(replace(transfer.slice, staging=Staging(BUCKET, "models/earlier/")))
+
+    transfer.transfer()
+
+    assert transfer.stored(SHARD) == FILES[SHARD]
+    assert_nothing_is_left(transfer)
+
+
 def test_buffers_are_no_longer_than_the_longest_file(
     transfer: Rig, buffers: list[CountedBuffers]
 ) -> None:
@@ -322,11 +387,11 @@ def test_threads_that_wait_for_a_buffer_end_when_the_transfer_fails(
             spare_buffers=0,
         )
 
-    assert_nothing_is_left(transfer)
+    assert_no_thread_is_left()
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
-def test_what_the_subscriber_of_progress_raises_aborts_everything(
+def test_what_the_subscriber_of_progress_raises_ends_all_and_keeps_the_parts(
     transfer: Rig, error: type[BaseException]
 ) -> None:
     transfer.hub.faults.add(Fault("stall", match=FROM_CDN, after_bytes=10))
@@ -338,7 +403,8 @@ def test_what_the_subscriber_of_progress_raises_aborts_everything(
     with pytest.raises(error):
         transfer.transfer(on_progress=interrupt, progress_seconds=0.01, read_timeout_seconds=60)
 
-    assert_nothing_is_left(transfer)
+    assert transfer.open_uploads() == [PREFIX + SHARD]
+    assert_no_thread_is_left()
 
 
 def test_an_upload_that_cannot_be_aborted_is_told_with_the_first_error(transfer: Rig) -> None:
@@ -367,11 +433,12 @@ def test_a_missing_upload_is_an_error_unless_its_object_is_there(
         raise ClientError({"Error": {"Code": "NoSuchUpload"}}, "CompleteMultipartUpload")
 
     monkeypatch.setattr(transfer.s3, "complete_multipart_upload", find_no_upload)
-    with nullcontext() if answer_was_lost else pytest.raises(ClientError, match="NoSuchUpload"):
+    refused = pytest.raises(StagingUnavailableError, match="NoSuchUpload")
+    with nullcontext() if answer_was_lost else refused:
         transfer.transfer()
 
     assert (SHARD in transfer.stored_paths()) is answer_was_lost
-    assert_nothing_is_left(transfer)
+    assert_no_thread_is_left()
 
 
 def test_progress_is_told_by_the_calling_thread_and_ends_complete(transfer: Rig) -> None:
@@ -384,7 +451,7 @@ def test_progress_is_told_by_the_calling_thread_and_ends_complete(transfer: Rig)
 
     total = sum(map(len, FILES.values()))
     assert {name for name, _ in told} == {threading.current_thread().name}
-    assert told[-1][1] == Progress(total, total, total, len(FILES), len(FILES))
+    assert told[-1][1] == Progress(total, total, total, len(FILES), len(FILES), connections=4)
     done = [progress.bytes_done for _, progress in told]
     assert done == sorted(done)
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +16,18 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from loopback_transfer import BUCKET, CREDENTIALS, REGION, bytes_of, moto_server, rig
+from s3_server import OWNER, s3_server
 from scripted_server import Answer, scripted_server
 
 from local.hub_faults import Fault
+from model_import.checkpoint import PREFIX as CHECKPOINTS
 from model_import.manifest import TransferReport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from loopback_transfer import Rig
+    from s3_server import S3Server
     from scripted_server import ScriptedServer
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
@@ -75,9 +79,15 @@ def s3_url() -> Iterator[str]:
 
 
 @contextmanager
-def task_of(s3_url: str, directory: Path, *states: Answer, **repository: Any) -> Iterator[Task]:  # noqa: ANN401 rig's
+def task_of(
+    s3_url: str,
+    directory: Path,
+    *states: Answer,
+    files: Mapping[str, bytes] = FILES,
+    **repository: Any,  # noqa: ANN401 rig's
+) -> Iterator[Task]:
     with (
-        rig(s3_url, directory, FILES, **repository) as transfer,
+        rig(s3_url, directory, files, **repository) as transfer,
         scripted_server(*(states or [Answer(body=b"{}")])) as step_functions,
     ):
         body = json.dumps(transfer.slice.to_dict()).encode()
@@ -149,7 +159,7 @@ def test_without_a_task_token_the_error_is_on_stderr_only(s3_url: str, tmp_path:
         assert task.states.requests == []
 
 
-def test_a_task_that_nobody_waits_for_stops_and_leaves_no_upload(
+def test_a_task_that_nobody_waits_for_stops_and_keeps_its_parts_for_the_next(
     s3_url: str, tmp_path: Path
 ) -> None:
     timed_out = Answer(400, {"x-amzn-errortype": "TaskTimedOut"}, b'{"__type": "TaskTimedOut"}')
@@ -161,11 +171,11 @@ def test_a_task_that_nobody_waits_for_stops_and_leaves_no_upload(
         assert code == 1
         assert json.loads(out.splitlines()[-1])["message"].startswith("The execution has moved on")
         assert task.told("SendTaskFailure") == []
-        assert task.transfer.open_uploads() == []
+        assert len(task.transfer.open_uploads()) == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_aborts_the_uploads_and_is_told_by_name(
+def test_a_signal_keeps_the_parts_and_is_told_by_name(
     s3_url: str, tmp_path: Path, number: signal.Signals
 ) -> None:
     with task_of(s3_url, tmp_path) as task:
@@ -181,5 +191,55 @@ def test_a_signal_aborts_the_uploads_and_is_told_by_name(
         assert process.returncode == 1
         assert failure["error"] == "TransferInterruptedError"
         assert number.name in failure["cause"]
-        assert task.transfer.open_uploads() == []
+        assert len(task.transfer.open_uploads()) == 1
         assert SHARD not in task.transfer.stored_paths()
+
+
+def test_a_bucket_that_is_gone_is_told_by_name(s3_url: str, tmp_path: Path) -> None:
+    with task_of(s3_url, tmp_path) as task:
+        code, _, err = task.run({"SLICE_URI": "s3://elsewhere/slice.json"})
+
+        [failure] = task.told("SendTaskFailure")
+        assert code == 1
+        assert failure["error"] == "StagingRefusedError"
+        assert "'elsewhere': NoSuchBucket" in err
+
+
+def test_a_task_that_is_killed_is_gone_on_with_by_the_next(tmp_path: Path) -> None:
+    files = {SHARD: bytes_of(5 * PART_BYTES + 1000)}
+    with s3_server() as s3, task_of(s3.url, tmp_path, files=files) as task:
+        hub = task.transfer.hub
+        hub.faults.add(Fault("stall", match=f"GET /xet.*{SHARD}", skip=4, after_bytes=9, times=2))
+        with task.start() as process:
+            assert hub.faults.wait_until_stalled(30)
+            assert hub.faults.wait_until_stalled(30)
+            wait_until(lambda: len(s3.asked("UploadPart")) == 4 and checkpoints(s3) > 0)
+            process.kill()
+        stored = [request.query["partNumber"] for request in s3.asked("UploadPart")]
+        assert task.told("SendTaskFailure") == []
+        hub.faults.release()
+        hub.clear_requests()
+
+        code, _, err = task.run({"EXPECTED_BUCKET_OWNER": OWNER})
+
+        assert (code, err) == (0, "")
+        assert {path: task.transfer.stored(path) for path in files} == files
+        assert s3.uploads == {}
+        numbers = [request.query["partNumber"] for request in s3.asked("UploadPart")]
+        assert sorted(numbers) == ["1", "2", "3", "4", "5", "6"]
+        assert set(stored) < set(numbers)
+        ranges = [asked.range_header for asked in hub.requests if asked.role == "cdn"]
+        assert f"bytes=0-{PART_BYTES - 1}" not in ranges
+
+
+def checkpoints(s3: S3Server) -> int:
+    return sum(key.startswith(CHECKPOINTS) for key in s3.objects)
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Look until it is so; the test's own end is the limit."""
+    for _ in range(3000):
+        if is_so():
+            return
+        time.sleep(0.01)
+    pytest.fail("It did not come to that")

@@ -10,6 +10,7 @@ from model_import import errors
 from model_import.errors import (
     RAISED_BY_STATE_MACHINE,
     TRANSIENT,
+    CertificateUntrustedError,
     ChecksumMismatchError,
     HubAccessRefusedError,
     HubUnavailableError,
@@ -24,6 +25,8 @@ from model_import.errors import (
     RevisionNotFoundError,
     SmokeTestFailedError,
     StagingMismatchError,
+    StagingRefusedError,
+    StagingUnavailableError,
     TransferInterruptedError,
 )
 
@@ -114,6 +117,21 @@ SENTENCES: list[tuple[ModelImportError, str, str]] = [
         HubUnavailableError(f"the file list of {REPO_ID!r}", "HTTP 500"),
         f"the file list of {REPO_ID!r}: HTTP 500",
         "This is retried; if it lasts, see https://status.huggingface.co",
+    ),
+    (
+        CertificateUntrustedError("hub.example", "self-signed certificate"),
+        "The certificate of hub.example is not trusted: self-signed certificate",
+        "let SSL_CERT_FILE name a bundle",
+    ),
+    (
+        StagingRefusedError("staging", "AccessDenied", "Access Denied"),
+        "'staging': AccessDenied (Access Denied)",
+        "undo what was changed by hand on the bucket, its policy, its key or the role",
+    ),
+    (
+        StagingUnavailableError("staging", "SlowDown"),
+        "'staging': SlowDown",
+        "This is retried; if it lasts, see https://health.aws.amazon.com",
     ),
     (TransferInterruptedError("SIGTERM"), "stopped by SIGTERM", "This is retried"),
     (ModelNotReadyError(MODEL_ARN), MODEL_ARN, "This is retried"),

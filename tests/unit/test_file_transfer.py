@@ -14,11 +14,17 @@ from model_import.file_hash import git_blob_id, sha256_hex
 from model_import.file_transfer import FileTransfer, Route
 from model_import.manifest import RepositoryFile, Slice, Source, Staging
 from model_import.part_buffers import PartBuffers
+from model_import.part_queue import PartQueue
 from model_import.progress import Tally
-from model_import.staged_objects import UploadedPart
+from model_import.range_reads import Patience, RangeReads
+from model_import.sha256_state import sha256
+from model_import.uploaded_part import UploadedPart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+
+    from model_import.checkpoint import Checkpoint
+    from model_import.range_read import RangeRead
 
 SOURCE = Source("http://hub", "acme/tiny", "abc")
 
@@ -31,11 +37,12 @@ class MemoryHub:
     source: Source = SOURCE
 
     def open(self, _: str) -> Any:  # noqa: ANN401 what is used of a RemoteFile
-        return SimpleNamespace(size_bytes=len(self.content), read_into=self._read_into)
+        return SimpleNamespace(size_bytes=len(self.content), fill=self._fill, ignores_range=False)
 
-    def _read_into(self, start: int, buffer: memoryview, arrived: Callable[[int], None]) -> None:
-        buffer[:] = self.content[start : start + len(buffer)]
-        arrived(len(buffer))
+    def _fill(self, read: RangeRead) -> None:
+        count = len(read.left)
+        read.left[:] = self.content[read.start : read.end]
+        read.advance(count)
 
 
 @dataclass
@@ -48,6 +55,21 @@ class MemoryObjects:
 
     def find(self, _: str) -> None:
         return None
+
+    def find_copy_source(self, _: RepositoryFile) -> None:
+        return None
+
+    def find_upload(self, _: str, __: Mapping[str, str]) -> None:
+        return None
+
+    def note_hash(self, path: str, sha256: str) -> None:
+        assert sha256_hex(self.objects[path]) == sha256
+
+    def write_checkpoint(self, _: str, checkpoint: Checkpoint) -> None:
+        parts = [self.parts[number] for number in range(1, checkpoint.parts + 1)]
+        assert crc64(b"".join(parts)) == checkpoint.crc
+        hashed = sha256(checkpoint.sha256_state).hexdigest()
+        assert hashed == sha256_hex(b"".join(parts))
 
     def put(self, path: str, content: memoryview, crc: int, _: Mapping[str, str]) -> None:
         self.objects[path] = bytes(content)
@@ -74,9 +96,9 @@ def files_in_any_order(draw: st.DrawFn) -> tuple[int, int, list[int]]:
     return part_bytes, size, draw(st.permutations(range(max(1, -(-size // part_bytes)))))
 
 
-@given(files_in_any_order())
+@given(files_in_any_order(), st.integers(1, 3))
 def test_any_size_and_any_order_of_parts_give_the_same_bytes_and_hashes(
-    case: tuple[int, int, list[int]],
+    case: tuple[int, int, list[int]], checkpoint_parts: int
 ) -> None:
     part_bytes, size, order = case
     content = bytes_of(size)
@@ -84,11 +106,17 @@ def test_any_size_and_any_order_of_parts_give_the_same_bytes_and_hashes(
     slice_ = Slice(SOURCE, Staging("bucket", "models/"), (file,), "report.json")
     objects, tally = MemoryObjects(), Tally(slice_)
     buffers = PartBuffers(len(order), part_bytes)
-    transfer = FileTransfer(
-        file,
-        part_bytes,
-        Route(cast("Any", MemoryHub(content)), buffers, cast("Any", objects), tally),
+    queue = PartQueue(pending=1)
+    route = Route(
+        hub=cast("Any", MemoryHub(content)),
+        buffers=buffers,
+        objects=cast("Any", objects),
+        tally=tally,
+        reads=RangeReads(buffers, queue, tally, Patience()),
+        queue=queue,
+        checkpoint_parts=checkpoint_parts,
     )
+    transfer = FileTransfer(file, part_bytes, route)
 
     assert transfer.part_count == len(order)
     for index in order:
@@ -98,5 +126,5 @@ def test_any_size_and_any_order_of_parts_give_the_same_bytes_and_hashes(
     assert objects.crcs == [crc64(content)]
     assert [file.sha256 for file in tally.report().files] == [sha256_hex(content)]
     assert tally.progress().bytes_done == tally.progress().bytes_arrived == size
-    for _ in order:
-        buffers._free.get_nowait()
+    assert queue.take() is None
+    assert buffers._places == len(order)

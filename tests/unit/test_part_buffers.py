@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import queue
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from model_import.part_buffers import PartBuffers
+from model_import.part_buffers import BuffersClosedError, PartBuffers
 
 
 def test_a_buffer_that_came_back_is_lent_again() -> None:
@@ -37,9 +36,21 @@ def test_closing_wakes_whoever_waits() -> None:
     with ThreadPoolExecutor() as threads:
         second = threads.submit(buffers.acquire)
         buffers.close()
-        with pytest.raises(queue.ShutDown):
+        with pytest.raises(BuffersClosedError):
             second.result()
 
     buffers.release(lent)
-    with pytest.raises(queue.ShutDown):
+    with pytest.raises(BuffersClosedError):
         buffers.acquire()
+
+
+def test_a_place_can_stay_taken_after_its_buffer_is_back() -> None:
+    buffers = PartBuffers(count=1, buffer_bytes=10)
+    first = buffers.acquire()
+    buffers.release(first, places=0)
+
+    with ThreadPoolExecutor() as threads:
+        second = threads.submit(buffers.acquire)
+        assert not second.done()
+        buffers.free(1)
+        assert second.result() is first

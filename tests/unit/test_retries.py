@@ -64,3 +64,37 @@ def test_an_error_of_another_kind_is_not_tried_again() -> None:
 
     with pytest.raises(LookupError):
         Retries(3, threading.Event(), never).call(try_once)
+
+
+def test_no_wait_begins_that_would_end_beyond_the_patience() -> None:
+    now = [0.0]
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        now[0] += seconds
+
+    def try_once() -> None:
+        raise TransientError("429", wait_seconds=40)
+
+    retries = Retries(9, threading.Event(), sleep, patience_seconds=100, clock=lambda: now[0])
+    with pytest.raises(TransientError) as raised:
+        retries.call(try_once)
+
+    assert waits == [40, 40]
+    assert raised.value.told_tries == "3 times in a row"
+
+
+def test_every_failure_is_told_and_a_wait_can_be_woken() -> None:
+    told: list[TransientError] = []
+    woken = threading.Event()
+    woken.set()
+    failures = iter([TransientError("429", wait_seconds=60)])
+
+    def try_once() -> str:
+        for failure in failures:
+            raise failure
+        return "done"
+
+    assert Retries(3, threading.Event()).call(try_once, told.append, wake=woken) == "done"
+    assert [failure.wait_seconds for failure in told] == [60]

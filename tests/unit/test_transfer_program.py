@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError, EndpointConnectionError
+from hypothesis import given, strategies as st
 
 from model_import.errors import ChecksumMismatchError, InvalidInputError
 from model_import.progress import Progress
@@ -83,7 +84,7 @@ def lines(written: io.StringIO) -> list[dict[str, Any]]:
 def test_the_slice_is_all_that_must_be_named() -> None:
     settings = Settings.from_environ({"SLICE_URI": "s3://staging/imports/1/slice-0.json"})
 
-    assert settings == Settings("staging", "imports/1/slice-0.json", None, 32, 16 * MIB)
+    assert settings == Settings("staging", "imports/1/slice-0.json", None, None, 32, 16 * MIB, 300)
 
 
 def test_everything_else_can_be_set() -> None:
@@ -93,10 +94,19 @@ def test_everything_else_can_be_set() -> None:
             "HUB_TOKEN_SECRET_ARN": "arn:secret",
             "TRANSFER_CONNECTIONS": "64",
             "TRANSFER_PART_BYTES": str(8 * MIB),
+            "TRANSFER_HEARTBEAT_SECONDS": "120",
+            "EXPECTED_BUCKET_OWNER": "123456789012",
         }
     )
 
-    assert settings == Settings("staging", "a", "arn:secret", 64, 8 * MIB)
+    assert settings == Settings("staging", "a", "arn:secret", "123456789012", 64, 8 * MIB, 120)
+
+
+@given(st.integers(60, 100_000))
+def test_nothing_is_waited_for_until_the_state_takes_the_task_for_dead(seconds: int) -> None:
+    environ = {"SLICE_URI": "s3://staging/a", "TRANSFER_HEARTBEAT_SECONDS": str(seconds)}
+
+    assert Settings.from_environ(environ).patience_seconds <= seconds - 15
 
 
 def test_an_empty_variable_is_as_good_as_none() -> None:
@@ -104,7 +114,7 @@ def test_an_empty_variable_is_as_good_as_none() -> None:
 
     settings = Settings.from_environ({"SLICE_URI": "s3://staging/a", **empty})
 
-    assert settings == Settings("staging", "a", None, 32, 16 * MIB)
+    assert settings == Settings("staging", "a", None, None, 32, 16 * MIB, 300)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +128,7 @@ def test_an_empty_variable_is_as_good_as_none() -> None:
         ("TRANSFER_CONNECTIONS", "many"),
         ("TRANSFER_PART_BYTES", str(5 * MIB - 1)),
         ("TRANSFER_PART_BYTES", "-1"),
+        ("TRANSFER_HEARTBEAT_SECONDS", "59"),
     ],
 )
 def test_a_bad_variable_is_named_with_what_it_may_be(name: str, value: str) -> None:

@@ -123,6 +123,22 @@ def test_the_transfer_tries_permanent_errors_of_its_program_once_and_transient_o
     assert {"HubUnavailableError", "TransferInterruptedError"} <= transient & set(again)
 
 
+def test_the_transfer_tries_once_exactly_what_its_modules_raise_for_good() -> None:
+    once = set(TASKS["Transfer Slice"]["Retry"][0]["ErrorEquals"])
+    folder = ROOT / "functions"
+    sources = [
+        *(folder / "transfer_model").glob("*.py"),
+        *(
+            folder / "model_import" / f"{name}.py"
+            for name in ("transfer", "file_transfer", "hub_files", "staging_errors")
+        ),
+    ]
+    named = {name for path in sources for name in re.findall(r"\b\w+Error\b", path.read_text())}
+    transient = {error.__name__ for error in errors.TRANSIENT}
+
+    assert once == (named & python_errors()) - transient - {"ModelImportError"}
+
+
 def test_a_function_has_ended_before_its_state_times_out() -> None:
     timeouts = {
         f"{name}Function": TASKS[re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)]["TimeoutSeconds"]
