@@ -62,12 +62,17 @@ def _measure(name: str, arguments: argparse.Namespace) -> None:
 
 
 def _beside(large: Result, small: Result) -> Result:
-    """Return the runs of the large model, and those of the small one under another name."""
-    runs = tuple(replace(run, way="ours_small") for run in small.runs)
+    """Return the runs of the large model, and those of the small one under other names."""
     size = f"{small.runs[0].size_bytes / 1024**3:.2g} GiB"
-    labels = {**large.labels, "ours_small": f"this transfer, {size}"}
-    verifying = (*large.verifying, "ours_small")
-    return replace(large, labels=labels, verifying=verifying, runs=(*large.runs, *runs))
+    runs = tuple(replace(run, way=f"{run.way}_small") for run in small.runs)
+    labels = {f"{way}_small": f"{label}, {size}" for way, label in small.labels.items()}
+    verifying = tuple(f"{way}_small" for way in small.verifying)
+    return replace(
+        large,
+        labels={**large.labels, **labels},
+        verifying=(*large.verifying, *verifying),
+        runs=(*large.runs, *runs),
+    )
 
 
 def _write(result: Result, folder: Path) -> None:

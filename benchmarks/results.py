@@ -64,7 +64,8 @@ class Result:
     scene: str
     settings: dict[str, Any]
     machine: dict[str, str]
-    versions: dict[str, str]
+    versions: dict[str, dict[str, str]]
+    """Of the packages that matter, by the environment that they are in."""
     labels: dict[str, str]
     verifying: tuple[str, ...]
     skipped: dict[str, str]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from benchmarks.http_wire import Tls
 
 PROJECT: Final = Path(__file__).parent.parent
-CACHE: Final = PROJECT / "benchmarks" / ".cache"
+HASHES: Final = PROJECT / "benchmarks/.cache/hashes.json"
 BUCKET: Final = "benchmark"
 _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 a folder of our own is made in it
 
@@ -88,6 +88,7 @@ class StageSettings:
     network: Network = LOOPBACK
     tls: bool = False
     pool_pages: int = POOL_PAGES
+    hashes: Path = HASHES
     server_processes: int = 2
 
 
@@ -100,7 +101,7 @@ def set_stage(settings: StageSettings) -> Iterator[Stage]:
         tempfile.TemporaryDirectory(prefix="benchmark-") as disk,
     ):
         pool = write_pool(Path(memory) / "pool", settings.pool_pages)
-        files = describe_files(pool, settings.sizes, CACHE / "hashes.json")
+        files = describe_files(pool, settings.sizes, settings.hashes)
         ca_bundle, tls = make_certificates(Path(memory)) if settings.tls else (None, None)
         job = _server_job(settings, tls) | {
             "pool": {"path": str(pool.path), "size_bytes": pool.size_bytes},

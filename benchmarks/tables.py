@@ -25,12 +25,12 @@ def fill_places(text: str, results: Path) -> str:
 
 
 def _content(name: str, results: Path) -> str:
-    if name == "forecast":
-        return forecast_table(Result.read(results / "tls.json"))
-    path = results / f"{name}.json"
+    path = results / f"{'tls' if name == 'forecast' else name}.json"
     if not path.exists():
         return "Not measured yet.\n"
     result = Result.read(path)
+    if name == "forecast":
+        return forecast_table(result)
     return f"{scene_table(result)}\n{scene_note(result)}\n"
 
 
@@ -77,8 +77,11 @@ def scene_note(result: Result) -> str:
     )
     lines = [f"{moved}; {on}."]
     if result.versions:
-        told = ", ".join(f"{name} {version}" for name, version in result.versions.items())
-        lines.append(f"Peers: {told}.")
+        told = (
+            f"{name} has {', '.join(f'{package} {found[package]}' for package in found)}"
+            for name, found in result.versions.items()
+        )
+        lines.append(f"Of the environments, {'; '.join(told)}.")
     for title, reasons in (("Not run", result.skipped), ("Failed", result.failures)):
         lines.extend(f"{title}: {name} ({reason})." for name, reason in reasons.items())
     return "\n".join(lines)

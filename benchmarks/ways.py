@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from dataclasses import asdict, dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from awscrt.checksums import crc64nvme
 
-from benchmarks.environments import find_installed, make_environment
 from benchmarks.measure import Command
 from benchmarks.source import COMMIT, REPO_ID
 from benchmarks.stage import BUCKET, PROJECT
@@ -33,8 +30,8 @@ class Concurrency:
     part_bytes: int
 
     def streams(self, files: int) -> int:
-        """Return the connections that fall to one file."""
-        return max(1, self.connections // files)
+        """Return the connections that a peer has for one file; 4, as rclone has, or more."""
+        return max(4, self.connections // files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +146,13 @@ def _transfer_program(job: Job, files: Sequence[ContentFile], number: int) -> Co
         "TRANSFER_CONNECTIONS": str(job.concurrency.connections),
         "TRANSFER_PART_BYTES": str(job.concurrency.part_bytes),
     }
-    argv = (sys.executable, "-m", "transfer_model")
+    argv = (job.program("transfer", "python"), "-m", "transfer_model")
     return Command(argv, environ, PROJECT / "functions")
 
 
 def _floor(job: Job) -> list[Command]:
-    argv = (sys.executable, "-m", "benchmarks.floor", job.write("job.json", job.to_json()))
+    python = job.program("transfer", "python")
+    argv = (python, "-m", "benchmarks.floor", job.write("job.json", job.to_json()))
     return [Command(argv, job.environ, PROJECT)]
 
 
@@ -200,9 +198,7 @@ def _curl_to_aws(job: Job) -> list[Command]:
     return [job.shell(*lines, *waits, f"diff <(cat {hashed}) <(echo {listed})")]
 
 
-def _rclone(job: Job) -> list[Command]:
-    streams = str(job.concurrency.streams(len(job.stage.files)))
-    chunk = f"{job.concurrency.part_bytes}B"
+def _rclone(job: Job, given: Mapping[str, str]) -> list[Command]:
     stage = job.stage
     options = {
         "--config": "/dev/null",
@@ -211,21 +207,31 @@ def _rclone(job: Job) -> list[Command]:
         "--s3-endpoint": stage.s3_url,
         "--s3-region": "us-east-1",
         "--s3-env-auth": "true",
-        # The sink takes no MD5, which would cost it more than all else it does.
+        # The sink takes no MD5, which would cost it more than all else that it does.
         "--s3-use-multipart-etag": "false",
         "--s3-disable-checksum": "true",
+        **({"--ca-cert": str(stage.ca_bundle)} if stage.ca_bundle else {}),
+        **given,
+    }
+    argv = (job.program("rclone", "rclone"), "copy", ":http:", f":s3:{BUCKET}/{job.prefix}")
+    return [job.script(*argv, *(f"{name}={value}" for name, value in options.items()))]
+
+
+def _rclone_defaults(job: Job) -> list[Command]:
+    return _rclone(job, {})
+
+
+def _rclone_tuned(job: Job) -> list[Command]:
+    streams = str(job.concurrency.streams(len(job.stage.files)))
+    chunk = f"{job.concurrency.part_bytes}B"
+    given = {
         "--s3-chunk-size": chunk,
         "--s3-upload-concurrency": streams,
-        "--transfers": str(len(stage.files)),
-        "--checkers": str(len(stage.files)),
         "--multi-thread-streams": streams,
         "--multi-thread-cutoff": chunk,
         "--multi-thread-chunk-size": chunk,
     }
-    trust = ("--ca-cert", str(stage.ca_bundle)) if stage.ca_bundle else ()
-    given = tuple(f"{name}={value}" for name, value in options.items())
-    target = f":s3:{BUCKET}/{job.prefix}"
-    return [job.script(job.program("rclone", "rclone"), "copy", ":http:", target, *given, *trust)]
+    return _rclone(job, given)
 
 
 def _python_peer(job: Job, environment: str, script: str, *options: str) -> list[Command]:
@@ -250,9 +256,17 @@ def _obstore_ranges(job: Job) -> list[Command]:
     return _python_peer(job, "obstore", "obstore_ranges.py")
 
 
-OURS: Final = Way("ours", "**this transfer**", _ours)
-OURS_TWICE: Final = Way("ours_twice", "this transfer, two processes", _ours_twice)
-FLOOR: Final = Way("floor", "floor: receive, SHA-256, CRC-64, send", _floor, verifies=False)
+OURS: Final = Way("ours", "**this transfer**", _ours, environments=("transfer",))
+OURS_TWICE: Final = Way(
+    "ours_twice", "this transfer, two processes", _ours_twice, environments=("transfer",)
+)
+FLOOR: Final = Way(
+    "floor",
+    "floor: receive, SHA-256, CRC-64, send",
+    _floor,
+    verifies=False,
+    environments=("transfer",),
+)
 DISK_AWS: Final = Way(
     "disk_aws",
     "`hf download`, then `aws s3 cp`",
@@ -283,7 +297,16 @@ CURL_AWS: Final = Way(
 BOTO3_FILEOBJ: Final = Way(
     "boto3_fileobj", "boto3 `upload_fileobj` + SHA-256", _boto3_fileobj, environments=("boto3",)
 )
-RCLONE: Final = Way("rclone", "rclone", _rclone, verifies=False, environments=("rclone",))
+RCLONE: Final = Way(
+    "rclone", "rclone, its defaults", _rclone_defaults, verifies=False, environments=("rclone",)
+)
+RCLONE_TUNED: Final = Way(
+    "rclone_tuned",
+    "rclone, connections and parts as ours",
+    _rclone_tuned,
+    verifies=False,
+    environments=("rclone",),
+)
 OBSTORE_STREAM: Final = Way(
     "obstore_stream", "obstore stream", _obstore_stream, verifies=False, environments=("obstore",)
 )
@@ -304,18 +327,9 @@ ALL: Final = (
     CURL_AWS,
     BOTO3_FILEOBJ,
     RCLONE,
+    RCLONE_TUNED,
     OBSTORE_STREAM,
     OBSTORE_STREAM_SHA256,
     OBSTORE_RANGES,
     FLOOR,
 )
-
-
-@cache
-def environment_of(name: str) -> Environment:
-    """Return an environment by its name; it is made once a run.
-
-    Raises:
-        MissingProgramError: it cannot be had here.
-    """
-    return find_installed(name) if name in ("curl", "aws2") else make_environment(name)
