@@ -19,6 +19,8 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from model_import.direct_response import read_directly
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -145,17 +147,26 @@ def _shut_down(connected: socket.socket) -> None:
 
 
 def _watched_pool_classes(sockets: _OpenSockets) -> dict[str, type[HTTPConnectionPool]]:
-    """Return pool classes whose connections enter their socket as soon as there is one."""
+    """Return pool classes whose connections enter their socket as soon as there is one.
+
+    Their responses read into the buffer that they are given, without a copy.
+    """
 
     class Connection(HTTPConnection):
         def connect(self) -> None:
             super().connect()
             sockets.add(self.sock)
 
+        def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override] # as the base
+            return read_directly(super().getresponse())
+
     class SecureConnection(HTTPSConnection):
         def connect(self) -> None:
             super().connect()
             sockets.add(self.sock)
+
+        def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override] # as the base
+            return read_directly(super().getresponse())
 
     class Pool(HTTPConnectionPool):
         ConnectionCls = Connection
