@@ -8,6 +8,7 @@ python -m benchmarks render            the tables and pictures anew from the res
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,8 @@ _COMPARED: Final = tuple(name for name in SCENES if name != "70b")
 def main() -> int:
     """Return the exit code."""
     arguments = _parser().parse_args()
+    # Then what has been started is ended, and what has been written is deleted.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if arguments.command == "run":
         for name in arguments.scenes or _COMPARED:
             _measure(name, arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -53,6 +54,18 @@ def run_measured(commands: Sequence[Command]) -> Usage:
     """
     started = time.perf_counter()
     processes = [_start(command) for command in commands]
+    try:
+        return _measure(commands, processes, started)
+    finally:
+        for process in processes:
+            # What is left of its session, where this was interrupted.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def _measure(
+    commands: Sequence[Command], processes: Sequence[subprocess.Popen[bytes]], started: float
+) -> Usage:
     sampler = _Sampler([process.pid for process in processes])
     sampler.start()
     outputs: list[bytes] = [b""] * len(processes)
