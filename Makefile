@@ -3,7 +3,7 @@ UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .tools/bin/uv)
 RUN := $(UV) run --frozen
 export SAM_CLI_TELEMETRY = 0
 
-.PHONY: demo test fuzz lint build local requirements picture findings
+.PHONY: demo test fuzz lint build local bench bench-70b requirements picture findings
 demo: $(UV)
 	$(RUN) python -m local run model-import/Tiny-Quiz-Llama-Instruct
 
@@ -24,6 +24,12 @@ build: $(UV)
 
 local: $(UV)
 	$(RUN) python -m local serve
+
+bench: $(UV)
+	$(RUN) python -m benchmarks run
+
+bench-70b: $(UV)
+	$(RUN) python -m benchmarks 70b
 
 requirements: $(UV)
 	$(UV) export --frozen --quiet --only-group functions --no-hashes --no-annotate \

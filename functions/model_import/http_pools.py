@@ -20,6 +20,8 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from model_import.direct_response import read_directly
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -199,7 +201,10 @@ def _shut_down(connected: socket.socket) -> None:
 def _watched_pool_classes(
     sockets: _OpenSockets, cuts: _CutsOfThreads
 ) -> dict[str, type[HTTPConnectionPool]]:
-    """Return pool classes whose connections enter their socket as soon as there is one."""
+    """Return pool classes whose connections enter their socket as soon as there is one.
+
+    Their responses read into the buffer that they are given, without a copy.
+    """
 
     def connected(connection: HTTPConnection) -> None:
         sockets.add(connection.sock)
@@ -218,6 +223,9 @@ def _watched_pool_classes(
             requested(self)
             super().request(*args, **settings)
 
+        def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override] # as the base
+            return read_directly(super().getresponse())
+
     class SecureConnection(HTTPSConnection):
         def connect(self) -> None:
             super().connect()
@@ -226,6 +234,9 @@ def _watched_pool_classes(
         def request(self, *args: Any, **settings: Any) -> None:  # noqa: ANN401 as the base
             requested(self)
             super().request(*args, **settings)
+
+        def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override] # as the base
+            return read_directly(super().getresponse())
 
     class Pool(HTTPConnectionPool):
         ConnectionCls = Connection

@@ -1,0 +1,142 @@
+"""One command from start to end: wall clock, CPU time and memory of all its processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_SAMPLE_SECONDS: Final = 0.05
+_PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
+_PROC: Final = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What is run, with nothing of this process's environment but PATH and HOME."""
+
+    argv: tuple[str, ...]
+    environ: Mapping[str, str]
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a command took; memory is the highest sum over its processes that a sample met."""
+
+    wall_seconds: float
+    cpu_seconds: float
+    peak_rss_bytes: int
+
+
+class CommandFailedError(Exception):
+    """A command ended with another exit code than 0."""
+
+    def __init__(self, command: Command, exit_code: int, output: bytes) -> None:
+        tail = output.decode(errors="replace")[-2000:]
+        super().__init__(f"{' '.join(command.argv[:4])} … ended with {exit_code}:\n{tail}")
+
+
+def run_measured(commands: Sequence[Command]) -> Usage:
+    """Run commands side by side to their ends; return what they took together.
+
+    Raises:
+        CommandFailedError: one of them failed.
+    """
+    started = time.perf_counter()
+    processes = [_start(command) for command in commands]
+    try:
+        return _measure(commands, processes, started)
+    finally:
+        for process in processes:
+            # What is left of its session, where this was interrupted.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def _measure(
+    commands: Sequence[Command], processes: Sequence[subprocess.Popen[bytes]], started: float
+) -> Usage:
+    sampler = _Sampler([process.pid for process in processes])
+    sampler.start()
+    outputs: list[bytes] = [b""] * len(processes)
+    readers = [
+        threading.Thread(target=_drain, args=(process, outputs, index))
+        for index, process in enumerate(processes)
+    ]
+    for reader in readers:
+        reader.start()
+    cpu_seconds, exit_codes = 0.0, []
+    for process in processes:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        exit_codes.append(process.returncode)
+        cpu_seconds += usage.ru_utime + usage.ru_stime
+    wall_seconds = time.perf_counter() - started
+    sampler.stop()
+    for reader in readers:
+        reader.join()
+    for command, exit_code, output in zip(commands, exit_codes, outputs, strict=True):
+        if exit_code != 0:
+            raise CommandFailedError(command, exit_code, output)
+    return Usage(wall_seconds, cpu_seconds, sampler.peak_rss_bytes)
+
+
+def _start(command: Command) -> subprocess.Popen[bytes]:
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    # A session of its own is how its processes are told from all others.
+    return subprocess.Popen(  # noqa: S603 the benchmark's own commands
+        command.argv,
+        cwd=command.folder,
+        env={**inherited, **command.environ},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def _drain(process: subprocess.Popen[bytes], outputs: list[bytes], index: int) -> None:
+    if process.stdout is not None:
+        with process.stdout as stream:
+            outputs[index] = stream.read()
+
+
+class _Sampler(threading.Thread):
+    def __init__(self, sessions: Sequence[int]) -> None:
+        super().__init__(daemon=True)
+        self.peak_rss_bytes = 0
+        self._sessions = frozenset(sessions)
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        while not self._ended.wait(_SAMPLE_SECONDS):
+            self.peak_rss_bytes = max(self.peak_rss_bytes, _rss_bytes(self._sessions))
+
+    def stop(self) -> None:
+        self._ended.set()
+        self.join()
+
+
+def _rss_bytes(sessions: frozenset[int]) -> int:
+    """Return the resident memory of all processes of some sessions."""
+    rss_pages = 0
+    for entry in _PROC.iterdir():
+        if entry.name.isdigit():
+            # Many have gone by the time that they are looked at.
+            with suppress(OSError, IndexError):
+                # https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html: after the name,
+                # session is the 4th field and rss the 22nd.
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                if int(fields[3]) in sessions:
+                    rss_pages += int(fields[21])
+    return rss_pages * _PAGE_BYTES
