@@ -19,6 +19,7 @@ from local.display import Display
 from local.execution import Execution
 from local.hub_server import LocalHub
 from local.local_aws import LocalAws, LocalSettings
+from local.slice_progress import SliceProgressReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,8 +61,15 @@ def run(
             display.note(f"Deploying template.yaml into a local AWS; the Hub is {endpoint}")
             with LocalAws(_settings(endpoint), display.task_log) as aws:
                 execution = Execution(aws, execution_input)
-                for state in execution.states_entered():
+                progress = SliceProgressReader(
+                    aws.account.client("s3"),
+                    aws.stack.outputs["StagingBucketName"],
+                    execution.name,
+                )
+                for state in execution.states_entered(lambda: display.moved(progress.changes())):
+                    display.moved(progress.changes(at_once=state == "Verify Transfer"))
                     display.entered(state)
+                display.moved(progress.changes(at_once=True))
                 outcome = execution.outcome()
         display.ended(outcome)
     except KeyboardInterrupt:

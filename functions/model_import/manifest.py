@@ -65,12 +65,13 @@ class Staging:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """What one transfer task moves, and where it leaves its report."""
+    """What one transfer task moves, and where it leaves its report and its progress."""
 
     source: Source
     staging: Staging
     files: tuple[RepositoryFile, ...]
     report_key: str
+    progress_key: str
 
     @property
     def size_bytes(self) -> int:
@@ -89,6 +90,7 @@ class Slice:
             staging=Staging(**data["staging"]),
             files=tuple(RepositoryFile(**file) for file in data["files"]),
             report_key=data["report_key"],
+            progress_key=data["progress_key"],
         )
 
 

@@ -61,7 +61,13 @@ def prepare(  # noqa: PLR0913 – each is one thing of its own
     )
     _remove_strays(s3, staging, {file.path for file in (*metadata, *weights)})
     slices = [
-        Slice(source, staging, files, f"{records}/transfers/{number}.json")
+        Slice(
+            source,
+            staging,
+            files,
+            report_key=f"{records}/transfers/{number}.json",
+            progress_key=f"{records}/progress/{number}.json",
+        )
         for number, files in enumerate(cut_slices(files.weights, tasks_at_most))
     ]
     slice_uris = tuple(

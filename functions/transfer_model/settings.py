@@ -26,6 +26,7 @@ class Settings:
     connections: int
     part_bytes: int
     heartbeat_seconds: int
+    stack_name: str
 
     @property
     def patience_seconds(self) -> float:
@@ -37,9 +38,10 @@ class Settings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
-        """Read SLICE_URI, HUB_TOKEN_SECRET_ARN, EXPECTED_BUCKET_OWNER and TRANSFER_….
+        """Read the environment; all but SLICE_URI may be missing or empty.
 
-        TRANSFER_CONNECTIONS, TRANSFER_PART_BYTES and TRANSFER_HEARTBEAT_SECONDS have defaults.
+        They are HUB_TOKEN_SECRET_ARN, EXPECTED_BUCKET_OWNER, STACK_NAME, TRANSFER_CONNECTIONS,
+        TRANSFER_PART_BYTES and TRANSFER_HEARTBEAT_SECONDS.
 
         Raises:
             InvalidInputError: one is missing or out of range; the message names it.
@@ -60,6 +62,7 @@ class Settings:
             heartbeat_seconds=_whole_number(
                 environ, "TRANSFER_HEARTBEAT_SECONDS", 300, 60, 100_000
             ),
+            stack_name=environ.get("STACK_NAME") or "model-import",
         )
 
 
