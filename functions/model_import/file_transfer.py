@@ -118,7 +118,7 @@ class FileTransfer:
         file, route = self._file, self._route
         staged = route.objects.find(file.path)
         if staged is not None and (sha256 := staged.sha256_if(file)):
-            route.tally.stored(file.size_bytes)
+            route.tally.resumed(file.size_bytes)
             self._finish(sha256, "skipped")
             return
         if self.part_count > 1 and file.sha256 is None:

@@ -37,6 +37,7 @@ class Progress:
     stalls: int = 0
     hedges: int = 0
     connections: int = 0
+    parts_stored: int = 0
 
 
 class Tally:
@@ -56,6 +57,7 @@ class Tally:
         self._stalls = 0
         self._hedges = 0
         self._connections = 0
+        self._parts_stored = 0
         self._files_done: dict[str, TransferredFile] = {}
 
     def arrived(self, size_bytes: int) -> None:
@@ -64,9 +66,10 @@ class Tally:
             self._bytes_arrived += size_bytes
 
     def stored(self, size_bytes: int) -> None:
-        """Count bytes that lie in S3."""
+        """Count bytes that lie in S3, as one part or as one whole object."""
         with self._lock:
             self._bytes_done += size_bytes
+            self._parts_stored += 1
 
     def resumed(self, size_bytes: int) -> None:
         """Count bytes that lay in S3, in parts, when the transfer began."""
@@ -131,6 +134,7 @@ class Tally:
                 stalls=self._stalls,
                 hedges=self._hedges,
                 connections=self._connections,
+                parts_stored=self._parts_stored,
             )
 
     def report(self) -> TransferReport:

@@ -60,7 +60,7 @@ class ProgressMetrics:
         rate = round(arrived / seconds) if seconds else 0
         emf.add_metric("BytesMoved", MetricUnit.Bytes, arrived)
         emf.add_metric("Throughput", MetricUnit.BytesPerSecond, rate)
-        emf.add_metric("PartsStored", MetricUnit.Count, now.parts_stored - before.parts_done)
+        emf.add_metric("PartsStored", MetricUnit.Count, now.parts_stored - before.parts_stored)
         emf.add_metric("Retries", MetricUnit.Count, now.retries - before.retries)
         emf.add_metric("Stalls", MetricUnit.Count, now.stalls - before.stalls)
         emf.add_metric("Connections", MetricUnit.Count, now.connections)
