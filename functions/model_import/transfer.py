@@ -23,7 +23,7 @@ from model_import.errors import TRANSIENT, ModelImportError
 from model_import.file_transfer import FileTransfer, Route
 from model_import.part_buffers import PartBuffers
 from model_import.part_queue import PartQueue
-from model_import.part_sizes import MIB, part_bytes
+from model_import.part_sizes import PART_BYTES_BY_DEFAULT, part_bytes
 from model_import.presigned_puts import PresignedPuts
 from model_import.progress import Progress, Tally
 from model_import.range_reads import Patience, RangeReads
@@ -54,7 +54,7 @@ class TransferSettings:
     connections: int = 32
     """At most; the transfer begins with `connections_at_start` and finds out what helps."""
     spare_buffers: int = 16
-    part_bytes_minimum: int = 16 * MIB
+    part_bytes_minimum: int = PART_BYTES_BY_DEFAULT
     connections_at_start: int = 8
     progress_seconds: float = 0.5
     """How often `on_progress` is called at most."""

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from model_import.errors import InvalidInputError
-from model_import.part_sizes import MIB, PART_BYTES_AT_LEAST, PART_BYTES_AT_MOST
+from model_import.part_sizes import (
+    PART_BYTES_AT_LEAST,
+    PART_BYTES_AT_MOST,
+    PART_BYTES_BY_DEFAULT,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,7 +61,11 @@ class Settings:
             bucket_owner=environ.get("EXPECTED_BUCKET_OWNER") or None,
             connections=_whole_number(environ, "TRANSFER_CONNECTIONS", 32, 1, 256),
             part_bytes=_whole_number(
-                environ, "TRANSFER_PART_BYTES", 16 * MIB, PART_BYTES_AT_LEAST, PART_BYTES_AT_MOST
+                environ,
+                "TRANSFER_PART_BYTES",
+                PART_BYTES_BY_DEFAULT,
+                PART_BYTES_AT_LEAST,
+                PART_BYTES_AT_MOST,
             ),
             heartbeat_seconds=_whole_number(
                 environ, "TRANSFER_HEARTBEAT_SECONDS", 300, 60, 100_000
