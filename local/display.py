@@ -82,6 +82,7 @@ class Display:
                     f"bytes, {rate}, {progress.files_done} of {progress.files_total} files, "
                     f"{_note(progress)}",
                     highlight=False,
+                    soft_wrap=True,
                 )
 
     def _draw(self, number: int, progress: SliceProgress, rate: str) -> None:
