@@ -1,6 +1,6 @@
 """Mends moto's Step Functions engine, so that it executes statemachine/model_import.asl.yaml.
 
-The one file that touches private names of moto; pyproject.toml pins the version that it is for.
+With moto_s3.py it is all that touches private names of moto; pyproject.toml pins its version.
 moto took its engine from LocalStack and left out the JSONata evaluator (a Java library there), the
 spelling of SDK parameters, the exit code of .sync tasks and a clock that can be quickened.
 """

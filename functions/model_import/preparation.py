@@ -17,6 +17,7 @@ from model_import.preflight.repository import select_files
 from model_import.preflight.verdict import JSON_BYTES_AT_MOST, FileReaders
 from model_import.records import write_record
 from model_import.slicing import cut_slices
+from model_import.split_uploads import ensure_upload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -85,12 +86,16 @@ def prepare(  # noqa: PLR0913 – each is one thing of its own
         Slice(
             source,
             staging,
-            files,
+            tuple(share.files),
             report_key=f"{records}/transfers/{number}.json",
             progress_key=f"{records}/progress/{number}.json",
+            part_runs=tuple(share.part_runs),
+            claims_prefix=f"{records}/claims/",
         )
-        for number, files in enumerate(cut_slices(files.weights, fan_out))
+        for number, share in enumerate(cut_slices(files.weights, fan_out))
     ]
+    for file in {run.file for slice_ in slices for run in slice_.part_runs}:
+        ensure_upload(s3, staging, source, file)
     tasks = tuple(
         SliceTask(
             write_record(s3, bucket, f"{records}/slices/{number}.json", slice_.to_dict()),
@@ -113,12 +118,14 @@ def prepare(  # noqa: PLR0913 – each is one thing of its own
 
 
 def _size(slice_: Slice, fan_out: FanOut) -> TaskSize:
-    parts = (
+    lengths = [
         min(file.size_bytes, part_bytes(file.size_bytes, at_least=fan_out.part_bytes_at_least))
         for file in slice_.files
-    )
+    ] + [run.part_bytes for run in slice_.part_runs]
     return task_size(
-        slice_.size_bytes, max(parts, default=0), cpu_units_at_most=fan_out.task_cpu_units_at_most
+        slice_.size_bytes,
+        max(lengths, default=0),
+        cpu_units_at_most=fan_out.task_cpu_units_at_most,
     )
 
 

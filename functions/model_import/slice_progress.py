@@ -14,9 +14,9 @@ type SliceState = Literal["running", "succeeded", "failed", "interrupted"]
 class SliceProgress:
     """One task at one moment; `updated_at` is in UTC, ISO 8601.
 
-    `bytes_per_second` is the rate at which bytes came since the object was written before, and at
-    the end that of the whole task; `eta_seconds` is what is left at that rate, None while nothing
-    comes. `error` is the name of a class.
+    `bytes_per_second` is the rate at which bytes came, or were copied or read back, since the
+    object was written before, and at the end that of the whole task; `eta_seconds` is what is left
+    at that rate, None while nothing moves. `error` is the name of a class.
     """
 
     state: SliceState

@@ -50,7 +50,7 @@ def test_every_size_is_one_of_fargates_and_its_part_buffers_fit_half_of_the_memo
 
     assert is_fargate_size(size.cpu_units, size.memory_mib)
     settings = TransferSettings(size.connections, size.connections // 2)
-    assert settings.buffers * longest <= size.memory_mib * MIB / 2
+    assert settings.parts_in_flight * longest <= size.memory_mib * MIB / 2
     assert size.connections >= 1
 
 

@@ -184,6 +184,10 @@ def test_there_is_no_heartbeat_without_bytes(logger: Logger) -> None:
     heartbeats(progress(1, bytes_done=1))
     assert len(sfn.calls) == 2
 
+    clock.now += 1000
+    heartbeats(progress(1, bytes_done=1, bytes_verified=1))
+    assert len(sfn.calls) == 3
+
 
 @pytest.mark.parametrize("code", ["InvalidToken", "TaskDoesNotExist", "TaskTimedOut"])
 def test_a_heartbeat_that_nobody_waits_for_ends_the_transfer(code: str, logger: Logger) -> None:
