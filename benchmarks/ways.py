@@ -136,6 +136,7 @@ def _transfer_program(job: Job, files: Sequence[ContentFile], number: int) -> Co
             RepositoryFile(file.path, file.size_bytes, "0" * 40, file.sha256) for file in files
         ),
         report_key=f"imports/benchmark/transfers/{number}.json",
+        progress_key=f"imports/benchmark/progress/{number}.json",
     )
     content = json.dumps(slice_.to_dict()).encode()
     key = f"imports/benchmark/slices/{number}.json"

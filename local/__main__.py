@@ -19,6 +19,8 @@ from local.display import Display
 from local.execution import Execution
 from local.hub_server import LocalHub
 from local.local_aws import LocalAws, LocalSettings
+from local.slice_progress import SliceProgressReader
+from local.stack import read_template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,23 +47,44 @@ def main() -> None:
 @click.option("--revision", help="Branch, tag or commit; main by default.")
 @click.option("--hub", help="Folder laid out ORG/NAME/…, or URL of a Hub; the shipped one if none.")
 @click.option("--input", "more_input", help="JSON object with more input of the execution.")
+@click.option(
+    "--parameter",
+    "parameters",
+    multiple=True,
+    help="NAME=VALUE, of template.yaml; may be repeated.",
+)
 @click.option("--json", "as_json", is_flag=True, help="End stdout with one JSON object.")
-def run(
-    repo_id: str, revision: str | None, hub: str | None, more_input: str | None, *, as_json: bool
+def run(  # noqa: PLR0913 – one a thing that may be said on the command line
+    repo_id: str,
+    revision: str | None,
+    hub: str | None,
+    more_input: str | None,
+    parameters: tuple[str, ...],
+    *,
+    as_json: bool,
 ) -> None:
     """Import REPO_ID: deploy template.yaml, run one execution, show it.
 
     Exit code 0: the model was imported and answered. 1: the execution failed. 2: wrong usage.
     """
     execution_input = _execution_input(repo_id, revision, more_input)
+    chosen = _template_parameters(parameters)
     display = Display(Console(stderr=as_json))
     try:
         with _hub_endpoint(hub) as endpoint, display:
             display.note(f"Deploying template.yaml into a local AWS; the Hub is {endpoint}")
-            with LocalAws(_settings(endpoint), display.task_log) as aws:
+            settings = dataclasses.replace(_settings(endpoint), parameters=chosen)
+            with LocalAws(settings, display.task_log) as aws:
                 execution = Execution(aws, execution_input)
-                for state in execution.states_entered():
+                progress = SliceProgressReader(
+                    aws.account.client("s3"),
+                    aws.stack.outputs["StagingBucketName"],
+                    execution.name,
+                )
+                for state in execution.states_entered(lambda: display.moved(progress.changes())):
+                    display.moved(progress.changes(at_once=state == "Verify Transfer"))
                     display.entered(state)
+                display.moved(progress.changes(at_once=True))
                 outcome = execution.outcome()
         display.ended(outcome)
     except KeyboardInterrupt:
@@ -107,6 +130,18 @@ aws stepfunctions start-execution --state-machine-arn {arn} \
 
 def _settings(hub_endpoint: str) -> LocalSettings:
     return LocalSettings(hub_endpoint=hub_endpoint, hub_token=os.environ.get("HF_TOKEN"))
+
+
+def _template_parameters(given: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    known = read_template()["Parameters"]
+    parameters = []
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or name not in known:
+            accepted = f"{text!r} is not NAME=VALUE with one of {', '.join(known)}"
+            raise click.BadParameter(accepted, param_hint="--parameter")
+        parameters.append((name, value))
+    return tuple(parameters)
 
 
 def _execution_input(repo_id: str, revision: str | None, more_input: str | None) -> dict[str, Any]:

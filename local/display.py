@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any, Self
+from datetime import timedelta
+from typing import TYPE_CHECKING, Self
 
 from rich.live import Live
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
 
     from local.execution import Outcome
+    from model_import.slice_progress import SliceProgress
 
 
 class Display:
@@ -30,17 +27,15 @@ class Display:
         """Draw on a console."""
         self._console = console
         self._bars = Progress(
-            TextColumn("    "),
-            SpinnerColumn(),
-            TextColumn("task {task.fields[number]}"),
-            BarColumn(),
+            TextColumn("    slice {task.fields[number]}"),
+            BarColumn(bar_width=None),
             DownloadColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeElapsedColumn(),
+            TextColumn("{task.fields[rate]} {task.fields[note]}"),
             console=console,
+            expand=True,
         )
         self._live = Live(self._bars, console=console, transient=False)
-        self._tasks: dict[str, Any] = {}
+        self._slices: dict[int, TaskID] = {}
         self._started = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -65,36 +60,41 @@ class Display:
             f"  [dim]{seconds:5.1f} s[/] [bold cyan]›[/] {escape(state)}", highlight=False
         )
 
-    def task_log(self, task_arn: str, line: str) -> None:
-        """Show a line of a transfer task's log: progress as a bar, anything else as it is."""
+    def task_log(self, _task_arn: str, line: str) -> None:
+        """Show a line of a transfer task's log that is no metric: a warning, or a last word."""
         try:
             entry = json.loads(line)
         except ValueError:
             self._console.print(f"    [dim]{escape(line)}[/]", highlight=False)
             return
-        if "bytes_total" in entry:
-            self._moved(task_arn, entry)
-        elif entry.get("level") in {"WARNING", "ERROR"}:
+        if entry.get("level") in {"WARNING", "ERROR"}:
             self._console.print(f"    [yellow]{escape(str(entry.get('message')))}[/]")
 
-    def _moved(self, task_arn: str, entry: dict[str, Any]) -> None:
-        if task_arn not in self._tasks:
-            number = len(self._tasks) + 1
-            self._tasks[task_arn] = self._bars.add_task("", number=number, rate="")
-        rate = f"{entry['bytes_per_second'] / 1e6:.1f} MB/s"
+    def moved(self, changes: Mapping[int, SliceProgress]) -> None:
+        """Show how far slices are: as bars on a terminal, as a line each elsewhere."""
+        for number, progress in changes.items():
+            rate = f"{progress.bytes_per_second / 1e6:.1f} MB/s"
+            if self._console.is_terminal:
+                self._draw(number, progress, rate)
+            else:
+                self._console.print(
+                    f"    slice {number}: {progress.bytes_done:,} of {progress.bytes_total:,} "
+                    f"bytes, {rate}, {progress.files_done} of {progress.files_total} files, "
+                    f"{_note(progress)}",
+                    highlight=False,
+                    soft_wrap=True,
+                )
+
+    def _draw(self, number: int, progress: SliceProgress, rate: str) -> None:
+        if number not in self._slices:
+            self._slices[number] = self._bars.add_task("", number=number, rate="", note="")
         self._bars.update(
-            self._tasks[task_arn],
-            completed=entry["bytes_done"],
-            total=entry["bytes_total"],
+            self._slices[number],
+            completed=progress.bytes_done,
+            total=progress.bytes_total,
             rate=rate,
+            note=_note(progress),
         )
-        if not self._console.is_terminal:
-            self._console.print(
-                f"    {entry['bytes_done']:,} of {entry['bytes_total']:,} bytes, "
-                f"{rate}, "
-                f"{entry['files_done']} of {entry['files_total']} files",
-                highlight=False,
-            )
 
     def ended(self, outcome: Outcome) -> None:
         """Show how the execution ended."""
@@ -107,3 +107,13 @@ class Display:
             self._console.print(escape(str(outcome.cause)), highlight=False, soft_wrap=True)
         if outcome.manifest:
             self._console.print(f"  manifest {outcome.manifest}", highlight=False, soft_wrap=True)
+
+
+def _note(progress: SliceProgress) -> str:
+    """Return the state of a slice, with what a person would ask next."""
+    parts = [progress.error or progress.state]
+    if progress.state == "running" and progress.eta_seconds is not None:
+        parts.append(f"{timedelta(seconds=progress.eta_seconds)} left")
+    if progress.retries:
+        parts.append(f"{progress.retries} retries")
+    return ", ".join(parts)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from local.local_aws import LocalAws
 
@@ -45,8 +45,16 @@ class Execution:
             "executionArn"
         ]
 
-    def states_entered(self) -> Iterator[str]:
-        """Yield the names of states as they are entered, until the execution has ended."""
+    @property
+    def name(self) -> str:
+        """Return its name, under which its records lie."""
+        return self.arn.rpartition(":")[2]
+
+    def states_entered(self, on_poll: Callable[[], None] = lambda: None) -> Iterator[str]:
+        """Yield the names of states as they are entered, until the execution has ended.
+
+        `on_poll` is called between two looks at the history.
+        """
         seen = 0
         running = True
         while running:
@@ -55,6 +63,7 @@ class Execution:
             names = self._state_names(self.history())
             yield from names[seen:]
             seen = len(names)
+            on_poll()
             if running:
                 time.sleep(_POLL_SECONDS)
 

@@ -14,6 +14,7 @@ from local.bedrock.settings import BedrockSettings
 from local.bedrock.wsgi import LocalBedrock
 from local.event_bus import EventBus
 from local.moto_engine import Pace, executing_engine
+from local.moto_s3 import checksums_of_parts
 from local.stack import Stack, deploy
 from local.transfer_tasks import TransferTasks
 
@@ -59,6 +60,7 @@ class LocalAws:
         # moto's state is the process's: what an earlier account left goes.
         urllib3.request("POST", f"{server.endpoint}/moto-api/reset")
         self._exit.enter_context(executing_engine(settings.pace, server.endpoint))
+        self._exit.enter_context(checksums_of_parts())
         self.account = Account(server.endpoint, settings.region)
         parameters = {
             "HubEndpoint": settings.hub_endpoint,

@@ -1,6 +1,6 @@
 """Mends moto's Step Functions engine, so that it executes statemachine/model_import.asl.yaml.
 
-The one file that touches private names of moto; pyproject.toml pins the version that it is for.
+With moto_s3.py it is all that touches private names of moto; pyproject.toml pins its version.
 moto took its engine from LocalStack and left out the JSONata evaluator (a Java library there), the
 spelling of SDK parameters, the exit code of .sync tasks and a clock that can be quickened.
 """
@@ -87,6 +87,7 @@ def _replacements(pace: Pace, endpoint_url: str) -> dict[str, object]:
         f"{_TASK}.state_task_service_aws_sdk._SERVICE_ERROR_NAMES": {"bedrock": "Bedrock"},
         f"{_TASK}.state_task_service.StateTaskService._normalise_parameters": _spell_parameters,
         f"{_TASK}.state_task_service.StateTaskService._normalise_response": _spell_response,
+        f"{_TASK}.state_task_service_ecs._SUPPORTED_API_PARAM_BINDINGS": _RUN_TASK_PARAMETERS,
         f"{_TASK}.state_task_service_ecs.StateTaskServiceEcs._build_sync_resolver": _following(
             client_for
         ),
@@ -98,6 +99,18 @@ def _replacements(pace: Pace, endpoint_url: str) -> dict[str, object]:
         f"{_TASK}.state_task_service_callback._DELAY_SECONDS_SYNC_CONDITION_CHECK": 0.05,
     }
 
+
+# moto's list lacks CapacityProviderStrategy.
+_RUN_TASK_PARAMETERS: Final = {
+    "runtask": {
+        "CapacityProviderStrategy",
+        "Cluster",
+        "NetworkConfiguration",
+        "Overrides",
+        "PropagateTags",
+        "TaskDefinition",
+    }
+}
 
 # moto declares $parse by way of $eval, which evaluates where it should only read.
 _MOTO_PARSE: Final = re.compile(r"\$parse:=function\(\$v\)\{\s*\$eval\(\$v\)\s*\};")

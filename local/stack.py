@@ -32,7 +32,7 @@ ROOT: Final = Path(__file__).parent.parent
 TEMPLATE: Final = ROOT / "template.yaml"
 _ARTIFACTS: Final = "sam-artifacts"
 _CODE: Final = {"Bucket": _ARTIFACTS, "Key": "functions.zip"}
-_NOT_IN_MOTO: Final = {"AWS::S3::BucketPolicy"}
+_NOT_IN_MOTO: Final = {"AWS::CloudWatch::Dashboard", "AWS::S3::BucketPolicy"}
 _STATE_MACHINE: Final = "ModelImportStateMachine"
 _SUBSTITUTION: Final = "Substitution"
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from local.lambda_functions import FUNCTIONS
+from model_import.fargate_sizes import is_fargate_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +41,7 @@ class TransferTask:
     cluster_arn: str
     definition_arn: str
     container: str
+    capacity_provider: str
     process: subprocess.Popen[bytes]
     reader: threading.Thread
     stopped_reason: str = "Essential container in task exited"
@@ -53,6 +55,7 @@ class TransferTask:
             "clusterArn": self.cluster_arn,
             "taskDefinitionArn": self.definition_arn,
             "launchType": "FARGATE",
+            "capacityProviderName": self.capacity_provider,
             "desiredStatus": "RUNNING",
             "lastStatus": "RUNNING",
             "containers": [container],
@@ -90,7 +93,7 @@ class TransferTasks:
         """
         definition = self.describe_task_definition(request["taskDefinition"])
         overrides = request.get("overrides", {})
-        _check(request, overrides)
+        _check(request, overrides, definition)
         container = definition["containerDefinitions"][0]
         variables = {entry["name"]: entry["value"] for entry in container.get("environment", [])}
         for override in overrides.get("containerOverrides", []):
@@ -100,7 +103,8 @@ class TransferTasks:
             variables |= {entry["name"]: entry["value"] for entry in override["environment"]}
         cluster_arn = request["cluster"]
         arn = cluster_arn.replace(":cluster/", ":task/") + f"/{uuid.uuid4().hex}"
-        task = self._start(arn, cluster_arn, definition, variables)
+        (strategy,) = request["capacityProviderStrategy"]
+        task = self._start(arn, cluster_arn, definition, variables, strategy["capacityProvider"])
         with self._lock:
             self._tasks[arn] = task
         return task
@@ -111,6 +115,7 @@ class TransferTasks:
         cluster_arn: str,
         definition: dict[str, Any],
         variables: dict[str, str],
+        capacity_provider: str,
     ) -> TransferTask:
         # Its own session: Ctrl-C at the terminal is ours to pass on, once.
         process = subprocess.Popen(
@@ -129,6 +134,7 @@ class TransferTasks:
             cluster_arn=cluster_arn,
             definition_arn=definition["taskDefinitionArn"],
             container=definition["containerDefinitions"][0]["name"],
+            capacity_provider=capacity_provider,
             process=process,
             reader=reader,
         )
@@ -174,17 +180,22 @@ class TransferTasks:
             task.reader.join()
 
 
-def _check(request: dict[str, Any], overrides: dict[str, Any]) -> None:
-    size = sum(
+def _check(request: dict[str, Any], overrides: dict[str, Any], definition: dict[str, Any]) -> None:
+    characters = sum(
         len(entry["name"]) + len(entry["value"])
         for override in overrides.get("containerOverrides", [])
         for entry in override.get("environment", [])
     )
-    if size > _OVERRIDE_CHARACTERS_AT_MOST:
+    if characters > _OVERRIDE_CHARACTERS_AT_MOST:
         limit = _OVERRIDE_CHARACTERS_AT_MOST
         raise EcsError(
             "InvalidParameterException", f"Container Overrides length must be at most {limit}"
         )
+    sizes = {**definition, **overrides}
+    cpu, memory = int(sizes["cpu"]), int(sizes["memory"])
+    if not is_fargate_size(cpu, memory):
+        message = f"No Fargate configuration exists for given values: {cpu} CPU, {memory} memory."
+        raise EcsError("ClientException", message)
     network = request.get("networkConfiguration", {}).get("awsvpcConfiguration", {})
     if not network.get("subnets") or not all(network["subnets"]):
         raise EcsError("InvalidParameterException", "subnets can not be empty.")

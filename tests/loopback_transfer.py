@@ -84,7 +84,13 @@ class Rig:
     @property
     def slice(self) -> Slice:
         """Return the slice that moves the whole repository."""
-        return Slice(self.source, Staging(BUCKET, PREFIX), self.files, "imports/1/report-0.json")
+        return Slice(
+            self.source,
+            Staging(BUCKET, PREFIX),
+            self.files,
+            "imports/1/report-0.json",
+            "imports/1/progress-0.json",
+        )
 
     def transfer(
         self,

@@ -290,6 +290,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _PutObject(self, asked: S3Request) -> Answer:  # noqa: N802
         _check_crc(asked.headers, asked.body)
+        if asked.headers.get("if-none-match") == "*" and asked.key in self.server.objects:
+            raise _Refusal(412, "PreconditionFailed")
         self.server.objects[asked.key] = S3Object(
             asked.body, _metadata(asked.headers), etag_of(asked.body)
         )
@@ -303,7 +305,14 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.keeps_checksums and found.has_full_checksum:
             headers["x-amz-checksum-crc64nvme"] = crc64_base64(crc64(found.content))
             headers["x-amz-checksum-type"] = "FULL_OBJECT"
-        return 200, {"ETag": found.etag, **headers}, found.content
+        headers["ETag"] = found.etag
+        if asked.headers.get("if-match", found.etag) != found.etag:
+            raise _Refusal(412, "PreconditionFailed")
+        if "range" not in asked.headers:
+            return 200, headers, found.content
+        first, last = asked.headers["range"].removeprefix("bytes=").split("-")
+        headers["Content-Range"] = f"bytes {first}-{last}/{len(found.content)}"
+        return 206, headers, found.content[int(first) : int(last) + 1]
 
     _HeadObject = _GetObject
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import threading
+import uuid
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -42,26 +43,35 @@ class InlineTasks:
     """ECS tasks that transfer in this process; `ends` says how the next ones end instead.
 
     An end is an error name, sent by the task token, an exit code without a word, or None: it hangs.
+    `ends_of_slice` says it for the tasks of one slice, by its number. `requests` are those of
+    RunTask.
     """
 
     aws: LocalAws
     ends: list[str | int | None] = field(default_factory=list)
-    runs: int = 0
+    ends_of_slice: dict[int, list[str | int | None]] = field(default_factory=dict)
+    requests: list[dict[str, Any]] = field(default_factory=list)
     _tasks: dict[str, InlineTask] = field(default_factory=dict)
 
     def run(self, request: dict[str, Any]) -> InlineTask:
         """Transfer the slice and return the task, which has ended."""
-        self.runs += 1
+        self.requests.append(request)
         override = request["overrides"]["containerOverrides"][0]
         environment = {entry["name"]: entry["value"] for entry in override["environment"]}
-        end = self.ends.pop(0) if self.ends else 0
+        ends = self.ends_of_slice.get(slice_number(request)) or self.ends
+        end = ends.pop(0) if ends else 0
         if end == 0:
             end = self._transfer(environment)
         elif isinstance(end, str):
             self._fail(environment, end, "made to fail")
-        task = InlineTask(f"{request['cluster']}/task-{self.runs}", end)
+        task = InlineTask(f"{request['cluster']}/{uuid.uuid4().hex}", end)
         self._tasks[task.arn] = task
         return task
+
+    @property
+    def runs(self) -> int:
+        """Return how many tasks were started."""
+        return len(self.requests)
 
     def find(self, arn: str) -> InlineTask | None:
         """Return a task by its ARN."""
@@ -97,6 +107,13 @@ class InlineTasks:
         client = self.aws.account.client("stepfunctions")
         arguments = {"taskToken": environment["TASK_TOKEN"], "error": error, "cause": cause}
         threading.Timer(0.1, lambda: client.send_task_failure(**arguments)).start()
+
+
+def slice_number(request: dict[str, Any]) -> int:
+    """Return the number of the slice that RunTask was asked for."""
+    environment = request["overrides"]["containerOverrides"][0]["environment"]
+    uri = next(entry["value"] for entry in environment if entry["name"] == "SLICE_URI")
+    return int(uri.rpartition("/")[2].removesuffix(".json"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from model_import.errors import ChecksumMismatchError, InvalidInputError
 from model_import.file_hash import OrderedSha256, git_blob_id, sha256_hex
 from model_import.manifest import TransferredFile
 from model_import.part_sizes import part_ranges
-from model_import.staged_objects import object_metadata
+from model_import.staged_object import object_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -118,7 +118,7 @@ class FileTransfer:
         file, route = self._file, self._route
         staged = route.objects.find(file.path)
         if staged is not None and (sha256 := staged.sha256_if(file)):
-            route.tally.stored(file.size_bytes)
+            route.tally.resumed(file.size_bytes)
             self._finish(sha256, "skipped")
             return
         if self.part_count > 1 and file.sha256 is None:

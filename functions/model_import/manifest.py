@@ -64,18 +64,46 @@ class Staging:
 
 
 @dataclass(frozen=True, slots=True)
+class PartRun:
+    """Parts `first_number` and on, beginning at 1, of a file that several tasks move."""
+
+    file: RepositoryFile
+    part_bytes: int
+    first_number: int
+    count: int
+
+    @property
+    def byte_range(self) -> range:
+        """Return the bytes of the file that the parts are."""
+        start = (self.first_number - 1) * self.part_bytes
+        return range(start, min(start + self.count * self.part_bytes, self.file.size_bytes))
+
+    @property
+    def size_bytes(self) -> int:
+        """Return the bytes of the parts."""
+        return len(self.byte_range)
+
+
+@dataclass(frozen=True, slots=True)
 class Slice:
-    """What one transfer task moves, and where it leaves its report."""
+    """What one transfer task moves, and where it leaves its report, its progress and its claims.
+
+    A claim says which slice verifies a file that several move.
+    """
 
     source: Source
     staging: Staging
     files: tuple[RepositoryFile, ...]
     report_key: str
+    progress_key: str
+    part_runs: tuple[PartRun, ...] = ()
+    claims_prefix: str = ""
 
     @property
     def size_bytes(self) -> int:
-        """Return the bytes of all files of the slice."""
-        return sum(file.size_bytes for file in self.files)
+        """Return the bytes of all files and parts of the slice."""
+        whole = sum(file.size_bytes for file in self.files)
+        return whole + sum(run.size_bytes for run in self.part_runs)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object that lies in S3."""
@@ -89,6 +117,12 @@ class Slice:
             staging=Staging(**data["staging"]),
             files=tuple(RepositoryFile(**file) for file in data["files"]),
             report_key=data["report_key"],
+            progress_key=data["progress_key"],
+            part_runs=tuple(
+                PartRun(**{**run, "file": RepositoryFile(**run["file"])})
+                for run in data["part_runs"]
+            ),
+            claims_prefix=data["claims_prefix"],
         )
 
 

@@ -23,16 +23,17 @@ class PartQueue:
         self._work: deque[Work] = deque()
         self._pending = pending
         self._waiting = 0
+        self._is_closed = False
         self._changed = threading.Condition()
 
     def take(self) -> Work | None:
         """Return the next work, or None when there will never be any."""
         with self._changed:
-            while not self._work and self._pending:
+            while not self._work and self._pending and not self._is_closed:
                 self._waiting += 1
                 self._changed.wait()
                 self._waiting -= 1
-            return self._work.popleft() if self._work else None
+            return self._work.popleft() if self._work and not self._is_closed else None
 
     def append(self, work: Iterable[Work]) -> None:
         """Put work last."""
@@ -65,6 +66,5 @@ class PartQueue:
     def close(self) -> None:
         """Hand out nothing more, and wake whoever waits."""
         with self._changed:
-            self._work.clear()
-            self._pending = 0
+            self._is_closed = True
             self._changed.notify_all()

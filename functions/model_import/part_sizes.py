@@ -9,6 +9,7 @@ PART_BYTES_AT_LEAST: Final = 5 * MIB
 PART_BYTES_AT_MOST: Final = 5 * 1024 * MIB
 PARTS_AT_MOST: Final = 10_000
 # All three: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+PART_BYTES_BY_DEFAULT: Final = 16 * MIB
 
 
 def part_bytes(file_bytes: int, *, at_least: int) -> int:

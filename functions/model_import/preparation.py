@@ -3,26 +3,48 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
 from model_import.errors import ChecksumMismatchError
+from model_import.fargate_sizes import task_size
 from model_import.file_hash import git_blob_id, sha256_hex
 from model_import.json_files import parse_json
 from model_import.manifest import Manifest, Slice, StagedFile, Staging
 from model_import.normalisation import Normalised, normalise
+from model_import.part_sizes import part_bytes
 from model_import.preflight.repository import select_files
 from model_import.preflight.verdict import JSON_BYTES_AT_MOST, FileReaders
 from model_import.records import write_record
 from model_import.slicing import cut_slices
+from model_import.split_uploads import ensure_upload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+    from model_import.fargate_sizes import TaskSize
     from model_import.hub import Snapshot
     from model_import.manifest import RepositoryFile
+    from model_import.slicing import FanOut
 
 _CONCURRENT_FILES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class SliceTask:
+    """A slice that lies in S3, and what the task that moves it is given."""
+
+    uri: str
+    size: TaskSize
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What the transfer starts from."""
+
+    manifest: Manifest
+    manifest_uri: str
+    tasks: tuple[SliceTask, ...]
 
 
 def prepare(  # noqa: PLR0913 – each is one thing of its own
@@ -34,9 +56,9 @@ def prepare(  # noqa: PLR0913 – each is one thing of its own
     execution_name: str,
     model_name: str,
     normalising: bool,
-    tasks_at_most: int,
-) -> tuple[Manifest, str, tuple[str, ...]]:
-    """Return the manifest, its URI and the URIs of the slices, when all of them are in S3.
+    fan_out: FanOut,
+) -> Prepared:
+    """Return the manifest and the tasks, when manifest and slices are in S3.
 
     Raises:
         ChecksumMismatchError: A small file is not what the Hub announces.
@@ -61,11 +83,24 @@ def prepare(  # noqa: PLR0913 – each is one thing of its own
     )
     _remove_strays(s3, staging, {file.path for file in (*metadata, *weights)})
     slices = [
-        Slice(source, staging, files, f"{records}/transfers/{number}.json")
-        for number, files in enumerate(cut_slices(files.weights, tasks_at_most))
+        Slice(
+            source,
+            staging,
+            tuple(share.files),
+            report_key=f"{records}/transfers/{number}.json",
+            progress_key=f"{records}/progress/{number}.json",
+            part_runs=tuple(share.part_runs),
+            claims_prefix=f"{records}/claims/",
+        )
+        for number, share in enumerate(cut_slices(files.weights, fan_out))
     ]
-    slice_uris = tuple(
-        write_record(s3, bucket, f"{records}/slices/{number}.json", slice_.to_dict())
+    for file in {run.file for slice_ in slices for run in slice_.part_runs}:
+        ensure_upload(s3, staging, source, file)
+    tasks = tuple(
+        SliceTask(
+            write_record(s3, bucket, f"{records}/slices/{number}.json", slice_.to_dict()),
+            _size(slice_, fan_out),
+        )
         for number, slice_ in enumerate(slices)
     )
     manifest = Manifest(
@@ -79,7 +114,19 @@ def prepare(  # noqa: PLR0913 – each is one thing of its own
         normalisations=tuple(asdict(change) for change in copy.changes),
     )
     uri = write_record(s3, bucket, f"{records}/manifest.json", manifest.to_dict())
-    return manifest, uri, slice_uris
+    return Prepared(manifest, uri, tasks)
+
+
+def _size(slice_: Slice, fan_out: FanOut) -> TaskSize:
+    lengths = [
+        min(file.size_bytes, part_bytes(file.size_bytes, at_least=fan_out.part_bytes_at_least))
+        for file in slice_.files
+    ] + [run.part_bytes for run in slice_.part_runs]
+    return task_size(
+        slice_.size_bytes,
+        max(lengths, default=0),
+        cpu_units_at_most=fan_out.task_cpu_units_at_most,
+    )
 
 
 def _read_verified(file: RepositoryFile, readers: FileReaders) -> bytes:

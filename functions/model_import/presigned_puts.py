@@ -31,8 +31,8 @@ PRESIGNING: Final = Config(
     # Unless it is named, botocore presigns with version 2, which cannot sign the checksum header.
     signature_version="s3v4",
     retries={"mode": "standard", "max_attempts": 8},
-    # All threads may look up, open or complete at once; botocore warns of more than it keeps.
-    max_pool_connections=64,
+    # All threads may look up, complete or read back at once; botocore warns of more than it keeps.
+    max_pool_connections=256,
 )
 """What the S3 client must be made with."""
 

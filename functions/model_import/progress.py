@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from model_import.manifest import TransferReport
 
 if TYPE_CHECKING:
-    from model_import.manifest import Slice, TransferredFile
+    from model_import.manifest import RepositoryFile, Slice, TransferredFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ class Progress:
     stalls: int = 0
     hedges: int = 0
     connections: int = 0
+    parts_stored: int = 0
+    bytes_verified: int = 0
 
 
 class Tally:
@@ -56,6 +58,9 @@ class Tally:
         self._stalls = 0
         self._hedges = 0
         self._connections = 0
+        self._parts_stored = 0
+        self._bytes_verified = 0
+        self._bytes_moved_in_runs = 0
         self._files_done: dict[str, TransferredFile] = {}
 
     def arrived(self, size_bytes: int) -> None:
@@ -64,9 +69,27 @@ class Tally:
             self._bytes_arrived += size_bytes
 
     def stored(self, size_bytes: int) -> None:
-        """Count bytes that lie in S3."""
+        """Count bytes that lie in S3, as one part or as one whole object."""
         with self._lock:
             self._bytes_done += size_bytes
+            self._parts_stored += 1
+
+    def run_part_stored(self, size_bytes: int) -> None:
+        """Count a part of a file that other tasks move, too."""
+        self.stored(size_bytes)
+        with self._lock:
+            self._bytes_moved_in_runs += size_bytes
+
+    def take_on(self, file: RepositoryFile) -> None:
+        """Count in a file that several tasks have moved, and that this one puts in its place."""
+        with self._lock:
+            self._files = (*self._files, file)
+            self._bytes_total += file.size_bytes
+
+    def verified(self, size_bytes: int) -> None:
+        """Count bytes that were read back from S3."""
+        with self._lock:
+            self._bytes_verified += size_bytes
 
     def resumed(self, size_bytes: int) -> None:
         """Count bytes that lay in S3, in parts, when the transfer began."""
@@ -131,13 +154,16 @@ class Tally:
                 stalls=self._stalls,
                 hedges=self._hedges,
                 connections=self._connections,
+                parts_stored=self._parts_stored,
+                bytes_verified=self._bytes_verified,
             )
 
     def report(self) -> TransferReport:
         """Return what became of every file, in the order of the slice."""
         files = tuple(self._files_done[file.path] for file in self._files)
+        moved = sum(file.size_bytes for file in files if file.action == "transferred")
         return TransferReport(
             files=files,
-            bytes_moved=sum(file.size_bytes for file in files if file.action == "transferred"),
+            bytes_moved=moved + self._bytes_moved_in_runs,
             seconds=round(time.monotonic() - self._started, 3),
         )

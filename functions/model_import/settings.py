@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from model_import.preflight.licence import LicenceRules
+from model_import.slicing import FanOut
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,8 +20,8 @@ class Settings:
     hub_endpoint: str
     hub_token_secret_arn: str | None
     staging_bucket: str
-    transfer_tasks: int
     licences: LicenceRules
+    fan_out: FanOut
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
@@ -34,9 +35,14 @@ class Settings:
             hub_endpoint=environ["HUB_ENDPOINT"],
             hub_token_secret_arn=environ.get("HUB_TOKEN_SECRET_ARN") or None,
             staging_bucket=environ["STAGING_BUCKET"],
-            transfer_tasks=int(environ.get("TRANSFER_TASKS", "1")),
             licences=LicenceRules.of(
                 environ.get("LICENCES_ALLOWED", "").split(","),
                 environ.get("LICENCES_DENIED", "").split(","),
+            ),
+            # Prepare Repository's alone.
+            fan_out=FanOut(
+                tasks_at_most=int(environ.get("TRANSFER_TASKS", "1")),
+                slice_bytes_at_least=int(environ.get("TRANSFER_SLICE_BYTES", "8000000000")),
+                task_cpu_units_at_most=int(environ.get("TRANSFER_TASK_CPU", "4096")),
             ),
         )

@@ -11,21 +11,21 @@ import threading
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
 from model_import.checkpoint import PREFIX as CHECKPOINTS, Checkpoint
 from model_import.crc64 import crc64, crc64_base64, crc64_from_base64, joined_crc64
+from model_import.open_uploads import find_open_upload, open_upload
+from model_import.staged_object import StagedObject
 from model_import.uploaded_part import UploadedPart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import MultipartUploadTypeDef
 
-    from model_import.manifest import RepositoryFile, Source, Staging
+    from model_import.manifest import RepositoryFile, Staging
     from model_import.presigned_puts import PresignedPuts
 
 HASHES: Final = "hashes/"
@@ -36,34 +36,6 @@ _ABSENT: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN)
 
 _GONE_CODES: Final = frozenset({"NoSuchKey", "PreconditionFailed", "AccessDenied"})
 """What a copy answers whose source is not there, as above, or not as it was."""
-
-
-def object_metadata(source: Source, file: RepositoryFile, sha256: str) -> dict[str, str]:
-    """Return what is written beside a file: its hashes, and where it comes from."""
-    return {
-        "sha256": sha256,
-        "blob-id": file.blob_id,
-        "source-repository": source.repo_id,
-        "source-commit": source.commit,
-        "source-path": quote(file.path),  # S3 takes ASCII only
-    }
-
-
-@dataclass(frozen=True, slots=True)
-class StagedObject:
-    """An object as it lies in the bucket; `metadata` is what `object_metadata` returned."""
-
-    size_bytes: int
-    metadata: Mapping[str, str]
-
-    def sha256_if(self, file: RepositoryFile) -> str | None:
-        """Return the object's SHA-256 if its size and hash are those of the file."""
-        sha256 = self.metadata.get("sha256")
-        if file.sha256 is None:
-            is_same = self.metadata.get("blob-id") == file.blob_id
-        else:
-            is_same = sha256 == file.sha256
-        return sha256 if is_same and self.size_bytes == file.size_bytes else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,42 +84,12 @@ class StagedObjects:
         self._puts.put_object(self._staging.bucket, key, content, crc, metadata)
 
     def find_upload(self, path: str, metadata: Mapping[str, str]) -> str | None:
-        """Return the id of the open upload of a file that is to be gone on with.
-
-        That is the oldest, so that all who look agree; others, which nobody will complete, are
-        aborted.
-        """
+        """Return the id of the open upload of a file that is to be gone on with, if there is."""
         key = self._staging.key(path)
-        uploads = sorted(
-            self._open_uploads(key), key=lambda upload: (upload["Initiated"], upload["UploadId"])
-        )
-        fitting = [
-            upload
-            for upload in uploads
-            if upload.get("ChecksumAlgorithm") == "CRC64NVME"
-            and upload.get("ChecksumType") == "FULL_OBJECT"
-        ]
-        for upload in uploads:
-            if upload not in fitting[:1]:
-                self._client.abort_multipart_upload(
-                    **self._bucket, Key=key, UploadId=upload["UploadId"]
-                )
-        if not fitting:
-            return None
-        upload_id = fitting[0]["UploadId"]
-        self._remember(upload_id, _Upload(key, metadata))
+        upload_id = find_open_upload(self._client, self._bucket, key)
+        if upload_id is not None:
+            self._remember(upload_id, _Upload(key, metadata))
         return upload_id
-
-    def _open_uploads(self, key: str) -> list[MultipartUploadTypeDef]:
-        pages = self._client.get_paginator("list_multipart_uploads").paginate(
-            **self._bucket, Prefix=key
-        )
-        return [
-            upload
-            for page in pages
-            for upload in page.get("Uploads", [])
-            if upload["Key"] == key  # and not another that begins like it
-        ]
 
     def stored_parts(self, upload_id: str) -> list[UploadedPart]:
         """Return the parts that S3 holds of an open upload, those that have a checksum."""
@@ -169,19 +111,7 @@ class StagedObjects:
     def open_upload(self, path: str, metadata: Mapping[str, str]) -> str:
         """Return the id of a new upload, which stays open until it is completed or aborted."""
         key = self._staging.key(path)
-        created = self._client.create_multipart_upload(
-            **self._bucket,
-            Key=key,
-            Metadata=metadata,
-            ContentType="application/octet-stream",
-            ChecksumAlgorithm="CRC64NVME",
-            ChecksumType="FULL_OBJECT",
-        )
-        if created["ResponseMetadata"]["RetryAttempts"] and (
-            upload_id := self.find_upload(path, metadata)
-        ):
-            return upload_id  # the answer that was lost may have opened one, too
-        upload_id = created["UploadId"]
+        upload_id = open_upload(self._client, self._bucket, key, metadata)
         self._remember(upload_id, _Upload(key, metadata))
         return upload_id
 

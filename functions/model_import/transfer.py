@@ -23,13 +23,15 @@ from model_import.errors import TRANSIENT, ModelImportError
 from model_import.file_transfer import FileTransfer, Route
 from model_import.part_buffers import PartBuffers
 from model_import.part_queue import PartQueue
-from model_import.part_sizes import MIB, part_bytes
+from model_import.part_run_transfer import PartRunTransfer
+from model_import.part_sizes import PART_BYTES_BY_DEFAULT, part_bytes, part_ranges
 from model_import.presigned_puts import PresignedPuts
 from model_import.progress import Progress, Tally
 from model_import.range_reads import Patience, RangeReads
 from model_import.retries import Retries
 from model_import.staged_objects import StagedObjects
 from model_import.staging_errors import staging_errors
+from model_import.unverified_objects import UnverifiedObjects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from model_import.hub_files import HubFiles
-    from model_import.manifest import Slice, TransferReport
+    from model_import.manifest import RepositoryFile, Slice, TransferReport
     from model_import.retries import TransientError
 
 
@@ -54,7 +56,7 @@ class TransferSettings:
     connections: int = 32
     """At most; the transfer begins with `connections_at_start` and finds out what helps."""
     spare_buffers: int = 16
-    part_bytes_minimum: int = 16 * MIB
+    part_bytes_minimum: int = PART_BYTES_BY_DEFAULT
     connections_at_start: int = 8
     progress_seconds: float = 0.5
     """How often `on_progress` is called at most."""
@@ -121,24 +123,22 @@ class _SliceTransfer:
         self._tally = Tally(slice_)
         self._throttlings = 0
         hub.report_failures(self._note_failure)
+        retries = Retries(settings.attempts, self._stopped, sleep, settings.patience_seconds)
         self._puts = PresignedPuts(
             s3_client,
             connections=settings.connections,
-            retries=Retries(settings.attempts, self._stopped, sleep, settings.patience_seconds),
+            retries=retries,
             bucket_owner=settings.bucket_owner,
             on_failure=self._note_failure,
         )
         owner = settings.bucket_owner
         self._objects = StagedObjects(s3_client, self._puts, slice_.staging, owner)
-        sizes = {
-            file: part_bytes(file.size_bytes, at_least=settings.part_bytes_minimum)
-            for file in slice_.files
-        }
-        longest = max((min(file.size_bytes, size) for file, size in sizes.items()), default=0)
-        self._buffers = PartBuffers(settings.parts_in_flight, longest)
-        self._queue = PartQueue(pending=len(sizes))
+        self._unverified = UnverifiedObjects(s3_client, self._puts, slice_, retries, owner)
+        runs = slice_.part_runs
+        self._buffers = PartBuffers(settings.parts_in_flight, self._longest_part_bytes(slice_))
+        self._queue = PartQueue(pending=len(slice_.files) + len(runs))
         self._reads = RangeReads(self._buffers, self._queue, self._tally, settings.patience)
-        route = Route(
+        self._route = Route(
             hub=hub,
             buffers=self._buffers,
             objects=self._objects,
@@ -147,9 +147,18 @@ class _SliceTransfer:
             queue=self._queue,
             checkpoint_parts=settings.checkpoint_parts,
         )
-        self._files = [FileTransfer(file, size, route) for file, size in sizes.items()]
-        self._queue.append(work for file in self._files for work in file.works())
-        self._threads = min(settings.connections, sum(file.part_count for file in self._files))
+        self._verified: list[RepositoryFile] = []
+        self._files: list[FileTransfer] = []
+        # Runs first: whoever stores the last part of a file has its verification still to do.
+        for run in runs:
+            moving = PartRunTransfer(run, self._route, self._unverified, self._put_in_place)
+            self._queue.append(moving.works())
+        for file in slice_.files:
+            self._begin(file)
+        parts = sum(file.part_count for file in self._files)
+        # Of the whole file: one of the tasks reads back all of it.
+        parts += sum(len(part_ranges(run.file.size_bytes, run.part_bytes)) for run in runs)
+        self._threads = min(settings.connections, parts)
         self._controller = ConcurrencyController(
             at_start=settings.connections_at_start,
             at_most=settings.connections,
@@ -157,13 +166,33 @@ class _SliceTransfer:
         )
         self._gate = WorkerGate(self._controller.limit)
 
+    def _longest_part_bytes(self, slice_: Slice) -> int:
+        whole = (min(file.size_bytes, self._part_bytes(file)) for file in slice_.files)
+        runs = (max(run.part_bytes, self._part_bytes(run.file)) for run in slice_.part_runs)
+        return max((*whole, *runs), default=0)
+
+    def _part_bytes(self, file: RepositoryFile) -> int:
+        return part_bytes(file.size_bytes, at_least=self._settings.part_bytes_minimum)
+
+    def _begin(self, file: RepositoryFile) -> None:
+        transfer = FileTransfer(file, self._part_bytes(file), self._route)
+        self._files.append(transfer)
+        self._queue.append(transfer.works())
+
+    def _put_in_place(self, file: RepositoryFile) -> None:
+        self._verified.append(file)
+        self._begin(file)
+
     def run(self, on_progress: Callable[[Progress], None]) -> TransferReport:
         try:
             with staging_errors(self._bucket):
                 self._move(on_progress)
+                for file in self._verified:
+                    self._unverified.delete(file.path)
         except BaseException as error:
             if isinstance(error, ModelImportError) and not isinstance(error, TRANSIENT):
-                for failure in self._objects.abort_open():
+                failures = self._objects.abort_open() + self._unverified.abort_open()
+                for failure in failures:
                     error.add_note(f"An upload is still open, since aborting it failed: {failure}")
             raise
         finally:
@@ -214,7 +243,7 @@ class _SliceTransfer:
         progress = self._tally.progress()
         sample = Sample(
             now_seconds=time.monotonic(),
-            bytes_moved=progress.bytes_arrived + progress.bytes_copied,
+            bytes_moved=progress.bytes_arrived + progress.bytes_copied + progress.bytes_verified,
             cpu_seconds=time.process_time(),
             throttlings=self._throttlings,
         )

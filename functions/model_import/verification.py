@@ -27,11 +27,12 @@ def verify(s3: S3Client, manifest_uri: str) -> dict[str, Any]:
     """
     manifest = Manifest.from_dict(read_record(s3, manifest_uri))
     staging = manifest.staging
-    reports = [
-        TransferReport.from_dict(read_record(s3, f"s3://{staging.bucket}/{key}"))
-        for key in manifest.report_keys
+    found = {key: _read_report(s3, f"s3://{staging.bucket}/{key}") for key in manifest.report_keys}
+    reports = [report for report in found.values() if report]
+    differences = [
+        *(f"no task has left a report at {key}" for key, report in found.items() if not report),
+        *_differences(s3, manifest, reports),
     ]
-    differences = list(_differences(s3, manifest, reports))
     if differences:
         raise StagingMismatchError(staging.s3_uri, differences)
     return {
@@ -40,6 +41,13 @@ def verify(s3: S3Client, manifest_uri: str) -> dict[str, Any]:
         "bytes_moved": sum(report.bytes_moved for report in reports),
         "seconds": round(max((report.seconds for report in reports), default=0.0), 3),
     }
+
+
+def _read_report(s3: S3Client, uri: str) -> TransferReport | None:
+    try:
+        return TransferReport.from_dict(read_record(s3, uri))
+    except s3.exceptions.NoSuchKey:
+        return None
 
 
 def _differences(s3: S3Client, manifest: Manifest, reports: list[TransferReport]) -> Iterator[str]:

@@ -43,13 +43,13 @@ def s3() -> S3Client:
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Return where the manifest, the model's prefix and the slices are."""
+    """Return where the manifest and the model's prefix are, and the slices with their tasks."""
     plan = event["plan"]
     logger.append_keys(execution_name=event["execution_name"], repo_id=plan["repo_id"])
     snapshot = read_snapshot(
         settings().hub_endpoint, plan["repo_id"], plan["commit"], token=hub_token()
     )
-    manifest, manifest_uri, slice_uris = prepare(
+    prepared = prepare(
         snapshot,
         HubFiles(snapshot.source, hub_token()),
         s3(),
@@ -57,11 +57,20 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         execution_name=event["execution_name"],
         model_name=plan["model_name"],
         normalising=plan["normalise"],
-        tasks_at_most=settings().transfer_tasks,
+        fan_out=settings().fan_out,
     )
-    logger.info("prepared", manifest_uri=manifest_uri, slices=len(slice_uris))
+    logger.info("prepared", manifest_uri=prepared.manifest_uri, slices=len(prepared.tasks))
     return {
-        "manifest_uri": manifest_uri,
-        "s3_uri": manifest.staging.s3_uri,
-        "slices": [{"uri": uri} for uri in slice_uris],
+        "manifest_uri": prepared.manifest_uri,
+        "s3_uri": prepared.manifest.staging.s3_uri,
+        # ECS takes sizes, and environments, as strings.
+        "slices": [
+            {
+                "uri": task.uri,
+                "cpu": str(task.size.cpu_units),
+                "memory": str(task.size.memory_mib),
+                "connections": str(task.size.connections),
+            }
+            for task in prepared.tasks
+        ],
     }

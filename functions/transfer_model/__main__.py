@@ -7,12 +7,11 @@ nothing does when no further try will mend it.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import boto3
 from aws_lambda_powertools import Logger
@@ -22,9 +21,11 @@ from model_import.hub_files import HubFiles
 from model_import.hub_token import read_hub_token
 from model_import.manifest import Slice
 from model_import.presigned_puts import PRESIGNING
+from model_import.records import read_record, write_record
 from model_import.staging_errors import staging_errors
 from model_import.transfer import TransferSettings, transfer_slice
-from transfer_model.progress_log import ProgressLog
+from transfer_model.progress_metrics import ProgressMetrics
+from transfer_model.progress_object import ONE_SHORT_TRY, ProgressObject
 from transfer_model.settings import Settings
 from transfer_model.task_token import ExecutionMovedOnError, Heartbeats, TaskToken
 
@@ -52,13 +53,14 @@ def main() -> int:
 
 def _transfer(settings: Settings, task: TaskToken, logger: Logger) -> None:
     s3 = boto3.client("s3", config=PRESIGNING)
-    owner: dict[str, Any] = (
-        {} if settings.bucket_owner is None else {"ExpectedBucketOwner": settings.bucket_owner}
-    )
+    owner = settings.bucket_owner
     with staging_errors(settings.slice_bucket):
-        stored = s3.get_object(Bucket=settings.slice_bucket, Key=settings.slice_key, **owner)
-        slice_ = Slice.from_dict(json.load(stored["Body"]))
-    subscribers = (Heartbeats(task), ProgressLog(logger))
+        uri = f"s3://{settings.slice_bucket}/{settings.slice_key}"
+        slice_ = Slice.from_dict(read_record(s3, uri, owner=owner))
+    short_try = boto3.client("s3", config=ONE_SHORT_TRY)
+    progress_object = ProgressObject(short_try, slice_, logger, owner=owner)
+    metrics = ProgressMetrics(settings.stack_name, settings.slice_key)
+    subscribers = (Heartbeats(task), progress_object, metrics)
 
     def tell(progress: Progress) -> None:
         for subscriber in subscribers:
@@ -69,7 +71,7 @@ def _transfer(settings: Settings, task: TaskToken, logger: Logger) -> None:
         spare_buffers=settings.connections // 2,
         part_bytes_minimum=settings.part_bytes,
         patience_seconds=settings.patience_seconds,
-        bucket_owner=settings.bucket_owner,
+        bucket_owner=owner,
     )
     hub_files = HubFiles(
         slice_.source,
@@ -77,16 +79,12 @@ def _transfer(settings: Settings, task: TaskToken, logger: Logger) -> None:
         connections=settings.connections,
         patience_seconds=settings.patience_seconds,
     )
-    with closing(hub_files) as hub:
-        report = transfer_slice(slice_, hub, s3, at_once, tell)
-    with staging_errors(slice_.staging.bucket):
-        s3.put_object(
-            Bucket=slice_.staging.bucket,
-            Key=slice_.report_key,
-            Body=json.dumps(report.to_dict()).encode(),
-            ContentType="application/json",
-            **owner,
-        )
+    with progress_object.ending(), closing(metrics):
+        with closing(hub_files) as hub:
+            report = transfer_slice(slice_, hub, s3, at_once, tell)
+        with staging_errors(slice_.staging.bucket):
+            bucket, key = slice_.staging.bucket, slice_.report_key
+            write_record(s3, bucket, key, report.to_dict(), owner=owner)
 
 
 def _hub_token(settings: Settings) -> str | None:

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from model_import.errors import InvalidInputError
-from model_import.part_sizes import MIB, PART_BYTES_AT_LEAST, PART_BYTES_AT_MOST
+from model_import.part_sizes import (
+    PART_BYTES_AT_LEAST,
+    PART_BYTES_AT_MOST,
+    PART_BYTES_BY_DEFAULT,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +30,7 @@ class Settings:
     connections: int
     part_bytes: int
     heartbeat_seconds: int
+    stack_name: str
 
     @property
     def patience_seconds(self) -> float:
@@ -37,9 +42,10 @@ class Settings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
-        """Read SLICE_URI, HUB_TOKEN_SECRET_ARN, EXPECTED_BUCKET_OWNER and TRANSFER_….
+        """Read the environment; all but SLICE_URI may be missing or empty.
 
-        TRANSFER_CONNECTIONS, TRANSFER_PART_BYTES and TRANSFER_HEARTBEAT_SECONDS have defaults.
+        They are HUB_TOKEN_SECRET_ARN, EXPECTED_BUCKET_OWNER, STACK_NAME, TRANSFER_CONNECTIONS,
+        TRANSFER_PART_BYTES and TRANSFER_HEARTBEAT_SECONDS.
 
         Raises:
             InvalidInputError: one is missing or out of range; the message names it.
@@ -55,11 +61,16 @@ class Settings:
             bucket_owner=environ.get("EXPECTED_BUCKET_OWNER") or None,
             connections=_whole_number(environ, "TRANSFER_CONNECTIONS", 32, 1, 256),
             part_bytes=_whole_number(
-                environ, "TRANSFER_PART_BYTES", 16 * MIB, PART_BYTES_AT_LEAST, PART_BYTES_AT_MOST
+                environ,
+                "TRANSFER_PART_BYTES",
+                PART_BYTES_BY_DEFAULT,
+                PART_BYTES_AT_LEAST,
+                PART_BYTES_AT_MOST,
             ),
             heartbeat_seconds=_whole_number(
                 environ, "TRANSFER_HEARTBEAT_SECONDS", 300, 60, 100_000
             ),
+            stack_name=environ.get("STACK_NAME") or "model-import",
         )
 
 

@@ -76,10 +76,10 @@ class Heartbeats:
         self._task = task
         self._clock = clock
         self._sent_at = float("-inf")
-        self._sent_for = (0, 0)
+        self._sent_for = (0, 0, 0)
 
     def __call__(self, progress: Progress) -> None:
-        moved = (progress.bytes_arrived, progress.bytes_done)
+        moved = (progress.bytes_arrived, progress.bytes_done, progress.bytes_verified)
         now = self._clock()
         if moved != self._sent_for and now - self._sent_at >= _HEARTBEAT_SECONDS:
             self._sent_for, self._sent_at = moved, now

@@ -25,9 +25,9 @@ from moto import mock_aws
 from model_import.errors import ChecksumMismatchError
 from model_import.manifest import Manifest, RepositoryFile, Slice, StagedFile, Staging
 from model_import.preflight.repository import INDEX
-from model_import.preparation import prepare
+from model_import.preparation import Prepared, prepare
 from model_import.records import read_record, split_s3_uri, write_record
-from model_import.slicing import SLICE_BYTES_AT_LEAST
+from model_import.slicing import FanOut
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +66,7 @@ def prepared(  # noqa: PLR0913 each has its default
     readers: FakeReaders | None = None,
     normalising: bool = True,
     tasks_at_most: int = 4,
-) -> tuple[Manifest, str, tuple[str, ...]]:
+) -> Prepared:
     return prepare(
         snapshot or snapshot_of(files),
         readers or FakeReaders(files),
@@ -75,7 +75,7 @@ def prepared(  # noqa: PLR0913 each has its default
         execution_name="run-1",
         model_name="acme-tiny-llama-5c4a6b8f",
         normalising=normalising,
-        tasks_at_most=tasks_at_most,
+        fan_out=FanOut(tasks_at_most),
     )
 
 
@@ -129,14 +129,15 @@ def test_what_is_not_the_model_is_left_at_the_hub(s3: S3Client) -> None:
         "original/tokenizer.model": b"",
         "model.gguf": b"",
     }
-    manifest, _, _ = prepared(s3, llama_files() | others)
+    manifest = prepared(s3, llama_files() | others).manifest
     assert staged_paths(s3) == SMALL_FILES
     assert {file.path for file in manifest.files} == SMALL_FILES | SHARDS
 
 
 def test_the_manifest_names_every_file_with_its_size_and_hash(s3: S3Client) -> None:
     files = llama_files()
-    manifest, uri, _ = prepared(s3, files)
+    done = prepared(s3, files)
+    manifest, uri = done.manifest, done.manifest_uri
     assert uri == f"s3://{BUCKET}/imports/run-1/manifest.json"
     assert Manifest.from_dict(read_record(s3, uri)) == manifest
     assert manifest.source == SOURCE
@@ -155,14 +156,20 @@ def test_the_manifest_names_every_file_with_its_size_and_hash(s3: S3Client) -> N
 
 def test_the_slices_cover_the_weights_and_each_has_its_report(s3: S3Client) -> None:
     files = llama_files()
-    large: Files = {path: FakeFile(b"", SLICE_BYTES_AT_LEAST) for path in SHARDS}
-    manifest, _, uris = prepared(s3, files | large, tasks_at_most=2)
+    large: Files = {path: FakeFile(b"", FanOut(1).slice_bytes_at_least) for path in SHARDS}
+    done = prepared(s3, files | large, tasks_at_most=2)
+    uris = tuple(task.uri for task in done.tasks)
     assert uris == tuple(f"s3://{BUCKET}/imports/run-1/slices/{number}.json" for number in (0, 1))
     slices = [Slice.from_dict(read_record(s3, uri)) for uri in uris]
     assert {file.path for slice_ in slices for file in slice_.files} == SHARDS
     assert all(slice_.source == SOURCE for slice_ in slices)
-    assert all(slice_.staging == manifest.staging for slice_ in slices)
-    assert tuple(slice_.report_key for slice_ in slices) == manifest.report_keys
+    assert all(slice_.staging == done.manifest.staging for slice_ in slices)
+    assert tuple(slice_.report_key for slice_ in slices) == done.manifest.report_keys
+    assert [slice_.progress_key for slice_ in slices] == [
+        "imports/run-1/progress/0.json",
+        "imports/run-1/progress/1.json",
+    ]
+    assert [task.size.cpu_units for task in done.tasks] == [2048, 2048]
 
 
 def test_strays_under_the_prefix_are_removed_and_what_is_planned_stays(s3: S3Client) -> None:
@@ -246,7 +253,7 @@ def test_the_staged_copy_is_put_right_and_the_manifest_says_how(s3: S3Client) ->
     files = llama_files(rope_parameters={"rope_theta": 500000.0, "rope_type": "default"})
     files |= {"chat_template.jinja": b"{{ messages }}"}
 
-    manifest, _, _ = prepared(s3, files)
+    manifest = prepared(s3, files).manifest
 
     staged = {file.path for file in manifest.files}
     prefix = manifest.staging.prefix
@@ -263,7 +270,7 @@ def test_the_staged_copy_is_put_right_and_the_manifest_says_how(s3: S3Client) ->
 def test_nothing_is_changed_when_normalising_is_off(s3: S3Client) -> None:
     files = llama_files(rope_parameters={"rope_theta": 500000.0, "rope_type": "default"})
 
-    manifest, _, _ = prepared(s3, files, normalising=False)
+    manifest = prepared(s3, files, normalising=False).manifest
 
     key = f"{manifest.staging.prefix}config.json"
     assert s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() == files["config.json"]

@@ -22,6 +22,7 @@ from scripted_server import Answer, scripted_server
 from local.hub_faults import Fault
 from model_import.checkpoint import PREFIX as CHECKPOINTS
 from model_import.manifest import TransferReport
+from model_import.slice_progress import SliceProgress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -102,6 +103,7 @@ def task_of(
             "AWS_ENDPOINT_URL_SFN": step_functions.url,
             "SLICE_URI": f"s3://{BUCKET}/{SLICE_KEY}",
             "TASK_TOKEN": TASK_TOKEN,
+            "STACK_NAME": "imports",
             "TRANSFER_CONNECTIONS": "4",
             "TRANSFER_PART_BYTES": str(PART_BYTES),
         }
@@ -126,8 +128,12 @@ def test_a_slice_is_moved_reported_and_logged_with_the_token_of_the_secret(
         assert report.bytes_moved == sum(map(len, FILES.values()))
         assert task.told("SendTaskHeartbeat") == [{"taskToken": TASK_TOKEN}]
         assert task.told("SendTaskFailure") == []
+        stored = task.transfer.s3.get_object(Bucket=BUCKET, Key=task.transfer.slice.progress_key)
+        progress = SliceProgress.from_dict(json.load(stored["Body"]))
+        assert (progress.state, progress.error) == ("succeeded", None)
+        assert progress.bytes_done == progress.bytes_total == sum(map(len, FILES.values()))
     last = json.loads(out.splitlines()[-1])
-    assert last["service"] == "transfer_model"
+    assert last["Stack"] == "imports"
     assert last["bytes_done"] == last["bytes_total"] == sum(map(len, FILES.values()))
     assert last["files_done"] == last["files_total"] == 2
     assert HUB_TOKEN not in out

@@ -123,6 +123,18 @@ def test_a_model_without_a_transfer_has_taken_no_time(s3: S3Client) -> None:
     assert checked(s3, replace(MANIFEST, report_keys=()))["seconds"] == 0.0
 
 
+def test_a_missing_report_is_named_with_the_file_that_it_alone_has_the_hash_of(
+    s3: S3Client,
+) -> None:
+    s3.delete_object(Bucket=BUCKET, Key=MANIFEST.report_keys[1])
+    missing = f"no task has left a report at {MANIFEST.report_keys[1]}"
+    assert differences(s3) == [missing]
+    assert differences(s3, without_announced_hash(SECOND)) == [
+        missing,
+        f"{SECOND} is recorded with sha256 {sha256(CONTENTS[SECOND])} instead of None",
+    ]
+
+
 @pytest.mark.parametrize("path", CONTENTS)
 def test_a_missing_object_is_named(s3: S3Client, path: str) -> None:
     s3.delete_object(Bucket=BUCKET, Key=STAGING.key(path))

@@ -103,7 +103,7 @@ def test_any_size_and_any_order_of_parts_give_the_same_bytes_and_hashes(
     part_bytes, size, order = case
     content = bytes_of(size)
     file = RepositoryFile("a", size, git_blob_id(memoryview(content)), sha256_hex(content))
-    slice_ = Slice(SOURCE, Staging("bucket", "models/"), (file,), "report.json")
+    slice_ = Slice(SOURCE, Staging("bucket", "models/"), (file,), "report.json", "progress.json")
     objects, tally = MemoryObjects(), Tally(slice_)
     buffers = PartBuffers(len(order), part_bytes)
     queue = PartQueue(pending=1)

@@ -84,3 +84,13 @@ def test_closing_drops_the_work_and_wakes_whoever_waits() -> None:
         taken = waiting(threads, queue)
         queue.close()
         assert taken.result(10) is None
+
+
+def test_whoever_asks_after_the_end_gets_none_though_a_file_was_done_meanwhile() -> None:
+    queue = PartQueue(pending=1)
+    queue.close()
+    queue.file_done()
+    queue.append([FIRST])
+
+    with ThreadPoolExecutor() as threads:
+        assert threads.submit(queue.take).result(10) is None

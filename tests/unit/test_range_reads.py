@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from model_import.range_read import RangeRead
 
 CONTENT = bytes_of(1000)
-NOBODY = Slice(Source("", "", ""), Staging("", ""), (), "")
+NOBODY = Slice(Source("", "", ""), Staging("", ""), (), "", "")
 
 
 @dataclass

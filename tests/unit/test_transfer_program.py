@@ -1,19 +1,27 @@
-"""What surrounds the transfer in its task: settings, heartbeats, log lines."""
+"""What surrounds the transfer in its task: settings, heartbeats, progress object, metrics."""
 
 from __future__ import annotations
 
 import io
 import json
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from aws_lambda_powertools import Logger
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 from hypothesis import given, strategies as st
 
-from model_import.errors import ChecksumMismatchError, InvalidInputError
+from model_import.errors import (
+    ChecksumMismatchError,
+    InvalidInputError,
+    TransferInterruptedError,
+)
+from model_import.manifest import RepositoryFile, Slice, Source, Staging
 from model_import.progress import Progress
-from transfer_model.progress_log import ProgressLog
+from model_import.slice_progress import SliceProgress
+from transfer_model.progress_metrics import ProgressMetrics
+from transfer_model.progress_object import ProgressObject
 from transfer_model.settings import Settings
 from transfer_model.task_token import ExecutionMovedOnError, Heartbeats, TaskToken
 
@@ -68,9 +76,9 @@ def task(sfn: Sfn, logger: Logger) -> TaskToken:
 
 
 def progress(
-    bytes_arrived: int, *, bytes_done: int = 0, files_done: int = 0, files_total: int = 2
+    bytes_arrived: int, *, bytes_done: int = 0, files_done: int = 0, **counts: int
 ) -> Progress:
-    return Progress(bytes_done, bytes_arrived, 1000, files_done, files_total)
+    return Progress(bytes_done, bytes_arrived, 1000, files_done, files_total=2, **counts)
 
 
 def refusal(code: str) -> ClientError:
@@ -84,7 +92,9 @@ def lines(written: io.StringIO) -> list[dict[str, Any]]:
 def test_the_slice_is_all_that_must_be_named() -> None:
     settings = Settings.from_environ({"SLICE_URI": "s3://staging/imports/1/slice-0.json"})
 
-    assert settings == Settings("staging", "imports/1/slice-0.json", None, None, 32, 16 * MIB, 300)
+    assert settings == Settings(
+        "staging", "imports/1/slice-0.json", None, None, 32, 16 * MIB, 300, "model-import"
+    )
 
 
 def test_everything_else_can_be_set() -> None:
@@ -96,10 +106,13 @@ def test_everything_else_can_be_set() -> None:
             "TRANSFER_PART_BYTES": str(8 * MIB),
             "TRANSFER_HEARTBEAT_SECONDS": "120",
             "EXPECTED_BUCKET_OWNER": "123456789012",
+            "STACK_NAME": "imports",
         }
     )
 
-    assert settings == Settings("staging", "a", "arn:secret", "123456789012", 64, 8 * MIB, 120)
+    assert settings == Settings(
+        "staging", "a", "arn:secret", "123456789012", 64, 8 * MIB, 120, "imports"
+    )
 
 
 @given(st.integers(60, 100_000))
@@ -114,7 +127,7 @@ def test_an_empty_variable_is_as_good_as_none() -> None:
 
     settings = Settings.from_environ({"SLICE_URI": "s3://staging/a", **empty})
 
-    assert settings == Settings("staging", "a", None, None, 32, 16 * MIB, 300)
+    assert settings == Settings("staging", "a", None, None, 32, 16 * MIB, 300, "model-import")
 
 
 @pytest.mark.parametrize(
@@ -171,6 +184,10 @@ def test_there_is_no_heartbeat_without_bytes(logger: Logger) -> None:
     heartbeats(progress(1, bytes_done=1))
     assert len(sfn.calls) == 2
 
+    clock.now += 1000
+    heartbeats(progress(1, bytes_done=1, bytes_verified=1))
+    assert len(sfn.calls) == 3
+
 
 @pytest.mark.parametrize("code", ["InvalidToken", "TaskDoesNotExist", "TaskTimedOut"])
 def test_a_heartbeat_that_nobody_waits_for_ends_the_transfer(code: str, logger: Logger) -> None:
@@ -226,45 +243,146 @@ def test_without_a_token_nothing_is_sent(logger: Logger) -> None:
     assert sfn.calls == []
 
 
-def test_progress_is_a_line_of_json_a_second(logger: Logger, written: io.StringIO) -> None:
+def emitted(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_metrics_are_a_line_every_ten_seconds_whose_sums_are_totals(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     clock = Clock()
-    log = ProgressLog(logger, clock)
+    metrics = ProgressMetrics("imports", "s3://staging/slice", clock)
 
-    for tenth in range(1, 26):
-        clock.now = 100 + tenth / 10
-        log(progress(100 * tenth, bytes_done=50 * tenth))
+    for second in range(1, 26):
+        clock.now = 100.0 + second
+        metrics(progress(100 * second, parts_stored=second, retries=second // 10, stalls=1))
 
-    assert [
-        {
-            name: line[name]
-            for name in (
-                "message",
-                "bytes_done",
-                "bytes_total",
-                "bytes_per_second",
-                "files_done",
-                "files_total",
-            )
-        }
-        for line in lines(written)
-    ] == [
-        {
-            "message": "Progress",
-            "bytes_done": done,
-            "bytes_total": 1000,
-            "bytes_per_second": 1000,
-            "files_done": 0,
-            "files_total": 2,
-        }
-        for done in (500, 1000)
-    ]
+    first, second_line = emitted(capsys)
+    assert first["BytesMoved"] == second_line["BytesMoved"] == [1000]
+    assert first["Throughput"] == second_line["Throughput"] == [100]
+    assert first["PartsStored"] == second_line["PartsStored"] == [10]
+    assert first["Retries"] == second_line["Retries"] == [1]
+    assert (first["Stalls"], second_line["Stalls"]) == ([1], [0])
 
 
-def test_the_last_line_of_progress_is_always_written(logger: Logger, written: io.StringIO) -> None:
-    log = ProgressLog(logger, Clock())
+def test_the_one_dimension_of_metrics_is_the_stack(capsys: pytest.CaptureFixture[str]) -> None:
+    with closing(ProgressMetrics("imports", "s3://staging/slice", Clock())) as metrics:
+        metrics(progress(1))
 
-    log(progress(500, bytes_done=1000, files_done=2))
+    [line] = emitted(capsys)
+    [directive] = line["_aws"]["CloudWatchMetrics"]
+    assert directive["Namespace"] == "model-import"
+    assert directive["Dimensions"] == [["Stack"]]
+    assert line["Stack"] == "imports"
+    assert line["slice"] == "s3://staging/slice"
 
-    [line] = lines(written)
+
+def test_what_happened_since_the_last_line_is_written_at_the_end(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with closing(ProgressMetrics("imports", "s3://staging/slice", Clock())) as metrics:
+        metrics(progress(300))
+        metrics(progress(500, bytes_done=1000, files_done=2, retries=3))
+
+    [line] = emitted(capsys)
     assert (line["bytes_done"], line["files_done"]) == (1000, 2)
-    assert line["bytes_per_second"] == 0
+    assert (line["BytesMoved"], line["Retries"]) == ([500], [3])
+
+
+def test_a_task_that_has_moved_nothing_writes_no_metric(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ProgressMetrics("imports", "s3://staging/slice", Clock()).close()
+
+    assert emitted(capsys) == []
+
+
+class Bucket:
+    """Keeps what is put, and fails as it is told to."""
+
+    def __init__(self) -> None:
+        self.records: list[dict[str, Any]] = []
+        self.failure: Exception | None = None
+
+    def put_object(self, **call: Any) -> None:  # noqa: ANN401 as boto3 takes it
+        if self.failure is not None:
+            raise self.failure
+        assert (call["Bucket"], call["Key"]) == ("staging", "imports/1/progress/0.json")
+        self.records.append(json.loads(call["Body"]))
+
+
+SLICE = Slice(
+    Source("http://hub", "acme/tiny", "abc"),
+    Staging("staging", "models/"),
+    (RepositoryFile("a", 1000, "", "sha256"),),
+    report_key="imports/1/transfers/0.json",
+    progress_key="imports/1/progress/0.json",
+)
+
+
+def progress_object(bucket: Bucket, logger: Logger, clock: Clock | None = None) -> ProgressObject:
+    return ProgressObject(cast("Any", bucket), SLICE, logger, clock or Clock())
+
+
+def test_the_progress_object_is_written_at_once_and_every_three_seconds(logger: Logger) -> None:
+    bucket, clock = Bucket(), Clock()
+    written = progress_object(bucket, logger, clock)
+
+    for second in range(1, 8):
+        clock.now = 100.0 + second
+        written(progress(100 * second, bytes_done=80 * second, retries=second))
+
+    assert [record["bytes_done"] for record in bucket.records] == [80, 320, 560]
+    assert [record["retries"] for record in bucket.records] == [1, 4, 7]
+    assert [record["bytes_per_second"] for record in bucket.records] == [100, 100, 100]
+    assert [record["eta_seconds"] for record in bucket.records] == [9, 7, 4]
+    assert {record["state"] for record in bucket.records} == {"running"}
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (TransferInterruptedError("SIGTERM"), "interrupted"),
+        (ExecutionMovedOnError(), "interrupted"),
+        (ChecksumMismatchError("a", expected="b", found="c"), "failed"),
+    ],
+)
+def test_the_progress_object_ends_as_the_transfer_does(
+    error: Exception, state: str, logger: Logger
+) -> None:
+    bucket = Bucket()
+
+    with pytest.raises(type(error)), progress_object(bucket, logger).ending():
+        raise error
+
+    [record] = bucket.records
+    assert (record["state"], record["error"]) == (state, type(error).__name__)
+    assert record["bytes_total"] == 1000
+
+
+def test_the_last_progress_object_has_the_rate_of_the_whole_transfer(logger: Logger) -> None:
+    bucket, clock = Bucket(), Clock()
+    written = progress_object(bucket, logger, clock)
+    with written.ending():
+        clock.now += 2
+        written(progress(1000, bytes_done=1000, files_done=1))
+
+    last = bucket.records[-1]
+    assert (last["state"], last["bytes_per_second"], last["eta_seconds"]) == ("succeeded", 500, 0)
+    assert SliceProgress.from_dict(last).to_dict() == last
+
+
+@pytest.mark.parametrize(
+    "failure", [refusal("SlowDown"), ReadTimeoutError(endpoint_url="https://x")]
+)
+def test_a_progress_object_that_cannot_be_written_fails_nothing(
+    failure: Exception, logger: Logger, written: io.StringIO
+) -> None:
+    bucket = Bucket()
+    bucket.failure = failure
+    watched = progress_object(bucket, logger)
+
+    with watched.ending():
+        watched(progress(1))
+
+    assert [line["message"] for line in lines(written)] == ["Progress not written"] * 2

@@ -15,6 +15,7 @@ from local.stack import ROOT, read_template
 
 from model_import import errors  # isort: skip
 from model_import.errors import ModelImportError  # isort: skip
+from model_import.fargate_sizes import is_fargate_size, task_size  # isort: skip
 from model_import.request import ImportRequest  # isort: skip
 
 if TYPE_CHECKING:
@@ -147,6 +148,23 @@ def test_a_function_has_ended_before_its_state_times_out() -> None:
 
     for name, seconds in timeouts.items():
         assert seconds >= TEMPLATE["Resources"][name]["Properties"]["Timeout"] + 30
+
+
+def test_a_transfer_task_may_run_on_every_capacity_that_may_be_chosen() -> None:
+    choices = TEMPLATE["Parameters"]["TransferCapacity"]
+    cluster = TEMPLATE["Resources"]["TransferCluster"]["Properties"]
+
+    assert cluster["CapacityProviders"] == choices["AllowedValues"]
+    assert choices["Default"] == "FARGATE"
+
+
+def test_every_task_size_that_the_stack_may_choose_is_one_of_fargates() -> None:
+    definition = TEMPLATE["Resources"]["TransferTaskDefinition"]["Properties"]
+    assert is_fargate_size(int(definition["Cpu"]), int(definition["Memory"]))
+    for units in map(int, TEMPLATE["Parameters"]["TransferTaskCpu"]["AllowedValues"]):
+        size = task_size(10**12, 1, cpu_units_at_most=units)
+        assert size.cpu_units == min(units, 8192)
+        assert is_fargate_size(size.cpu_units, size.memory_mib)
 
 
 def test_every_choice_closes_with_the_failure_route() -> None:

@@ -1,0 +1,72 @@
+"""Progress as metrics: CloudWatch reads them out of the task's log, in its embedded metric format.
+
+The log driver need not say so: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Generation_PutLogEvents.html
+(2026-11-24). The one dimension is the stack; slice and counts are properties that cost no metric.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import (
+    AmazonCloudWatchEMFProvider,
+)
+
+from model_import.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NAMESPACE: Final = "model-import"
+DIMENSION: Final = "Stack"
+_LINE_SECONDS: Final = 10
+
+
+class ProgressMetrics:
+    """A subscriber of progress that writes a line every 10 s at most, and one when it is closed.
+
+    All metrics but Throughput and Connections count since the line before, so their sums are
+    totals; Throughput is the rate of bytes from the Hub, and its sum over tasks is the fan-out's.
+    """
+
+    def __init__(
+        self, stack: str, slice_uri: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._emf = AmazonCloudWatchEMFProvider(
+            namespace=NAMESPACE, default_dimensions={DIMENSION: stack}
+        )
+        self._slice_uri = slice_uri
+        self._clock = clock
+        self._written_at = clock()
+        self._written = self._heard = Progress(0, 0, 0, 0, 0)
+
+    def __call__(self, progress: Progress) -> None:
+        self._heard = progress
+        if self._clock() - self._written_at >= _LINE_SECONDS:
+            self._write()
+
+    def close(self) -> None:
+        """Write what has happened since the last line."""
+        if self._heard != self._written:
+            self._write()
+
+    def _write(self) -> None:
+        now, before, emf = self._heard, self._written, self._emf
+        seconds = self._clock() - self._written_at
+        self._written_at, self._written = self._clock(), now
+        arrived = now.bytes_arrived - before.bytes_arrived
+        rate = round(arrived / seconds) if seconds else 0
+        emf.add_metric("BytesMoved", MetricUnit.Bytes, arrived)
+        emf.add_metric("Throughput", MetricUnit.BytesPerSecond, rate)
+        emf.add_metric("PartsStored", MetricUnit.Count, now.parts_stored - before.parts_stored)
+        emf.add_metric("Retries", MetricUnit.Count, now.retries - before.retries)
+        emf.add_metric("Stalls", MetricUnit.Count, now.stalls - before.stalls)
+        emf.add_metric("Connections", MetricUnit.Count, now.connections)
+        emf.add_metadata("slice", self._slice_uri)
+        emf.add_metadata("bytes_done", now.bytes_done)
+        emf.add_metadata("bytes_total", now.bytes_total)
+        emf.add_metadata("files_done", now.files_done)
+        emf.add_metadata("files_total", now.files_total)
+        emf.flush_metrics()
