@@ -3,7 +3,7 @@ UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .tools/bin/uv)
 RUN := $(UV) run --frozen
 export SAM_CLI_TELEMETRY = 0
 
-.PHONY: demo test fuzz lint build local requirements picture findings
+.PHONY: demo test fuzz lint build local requirements picture findings bench-preflight
 demo: $(UV)
 	$(RUN) python -m local run model-import/Tiny-Quiz-Llama-Instruct
 
@@ -34,6 +34,9 @@ picture: $(UV)
 
 findings: $(UV)
 	$(RUN) python docs/list_findings.py
+
+bench-preflight: $(UV)
+	PYTHONPATH=tests $(RUN) python -m benchmarks.preflight
 
 uv: ;
 

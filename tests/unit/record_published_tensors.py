@@ -149,14 +149,14 @@ def rows(tensors: Tensors) -> list[list[Any]]:
         pattern = re.sub(r"(?<=\.)\d+(?=\.)", "*", name)
         groups[pattern, tuple(shape), dtype].append(numbers)
     result: list[list[Any]] = []
-    for (pattern, shape, dtype), numbers in groups.items():
-        columns = [sorted(set(column)) for column in zip(*numbers, strict=True)]
-        if prod(map(len, columns)) != len(numbers):
+    for (pattern, of_shape, dtype), group in groups.items():
+        columns = [sorted(set(column)) for column in zip(*group, strict=True)]
+        if prod(map(len, columns)) != len(group):
             raise ValueError(f"{pattern}: not every combination of its numbers is there")
         stars = [
             len(column) if column == list(range(len(column))) else column for column in columns
         ]
-        result.append([pattern, stars, list(shape), dtype])
+        result.append([pattern, stars, list(of_shape), dtype])
     return result
 
 

@@ -1,0 +1,1 @@
+"""The transfer against its peers and its limits, on one machine: `make bench`."""
