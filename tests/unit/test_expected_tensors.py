@@ -50,13 +50,16 @@ SIZES_THAT_MATTER: Final = frozenset(
         "mlp_ratio",
         "moe_intermediate_size",
         "n_embd",
+        "n_head",
         "n_inner",
         "n_layer",
         "n_positions",
         "num_channels",
         "num_decoder_layers",
+        "num_attention_heads",
         "num_experts",
         "num_global_layers",
+        "num_heads",
         "num_hidden_layers",
         "num_key_value_heads",
         "num_layers",
@@ -211,6 +214,10 @@ def has_no_effect(name: str, config: Config, tensors: Shapes) -> bool:
     """Return whether this model has no tensor that this field could change."""
     match config["model_type"], name:
         case "gpt_bigcode", "num_key_value_heads":
+            return True
+        case "gpt_bigcode", "n_head":
+            return not config["multi_query"]
+        case "qwen2_vl" | "qwen2_5_vl", "vision_config.num_heads":
             return True
         case "qwen3_moe", "intermediate_size":
             return not any(tensor.endswith(".mlp.up_proj.weight") for tensor in tensors)
