@@ -7,10 +7,8 @@ is; here one of each checkpoint goes through the whole of preflight.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-from zlib import crc32
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from fake_repository import (
@@ -18,11 +16,10 @@ from fake_repository import (
     SECOND_SHARD,
     FakeFile,
     FakeReaders,
-    index_of,
     snapshot_of,
     to_json,
 )
-from published_models import weights_file
+from recorded_checkpoints import Checkpoint, checkpoints
 
 from model_import.preflight.repository import INDEX
 from model_import.preflight.verdict import judge
@@ -33,68 +30,6 @@ if TYPE_CHECKING:
     from model_import.preflight.finding import Finding
 
 REGION = "us-east-1"  # every family is imported there
-DATA: Final = Path(__file__).with_name("data")
-
-type Tensors = dict[str, tuple[str, tuple[int, ...]]]
-type Shards = dict[str, Tensors]
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """A model in two shards, as its publisher would upload it."""
-
-    case: str
-    config: dict[str, Any]
-    tensors: Tensors
-
-    @property
-    def victim(self) -> str:
-        """Return the tensor that comes to harm: another in each case, always the same one."""
-        names = sorted(self.tensors)
-        return names[crc32(self.case.encode()) % len(names)]
-
-    def shards(self) -> Shards:
-        """Return the tensors by shard."""
-        items = list(self.tensors.items())
-        half = len(items) // 2
-        return {FIRST_SHARD: dict(items[:half]), SECOND_SHARD: dict(items[half:])}
-
-    def files(self) -> Files:
-        """Return the repository."""
-        return self.files_of(self.shards())
-
-    def files_of(self, shards: Shards) -> Files:
-        """Return the repository with these shards, and the index that is theirs."""
-        vocabulary = {f"token-{number}": number for number in range(48)}
-        return {
-            "config.json": to_json(self.config),
-            "tokenizer.json": to_json({"added_tokens": [], "model": {"vocab": vocabulary}}),
-            "tokenizer_config.json": to_json({"tokenizer_class": "PreTrainedTokenizerFast"}),
-            INDEX: index_with_size(shards),
-            **{path: weights_file(tensors) for path, tensors in shards.items()},
-        }
-
-
-def index_with_size(shards: Shards) -> bytes:
-    index = json.loads(index_of(shards))
-    files = (weights_file(tensors) for tensors in shards.values())
-    index["metadata"]["total_size"] = sum(file.size_bytes - len(file.content) for file in files)
-    return to_json(index)
-
-
-def checkpoints() -> list[Checkpoint]:
-    """Return every recorded checkpoint of transformers 4.51.3 and 5."""
-    return [
-        Checkpoint(
-            f"{case} ({recorded['config']['transformers_version']})",
-            recorded["config"],
-            {name: ("F32", tuple(shape)) for name, shape in recorded["tensors"].items()},
-        )
-        for file in ("family_headers.json", "family_headers_5.json")
-        for case, recorded in json.loads(DATA.joinpath(file).read_text(encoding="utf-8")).items()
-        if "tensors" in recorded
-    ]
-
 
 UNSERVABLE: Final = "t5 gated and untied (5.23.0)"
 """transformers 5 ties it and does not scale it; 4.51.3 takes the one for the other."""
