@@ -11,7 +11,8 @@ test: $(UV)
 	$(RUN) pytest -n 3 --dist worksteal
 
 fuzz: $(UV)
-	FUZZ_SECONDS=$${FUZZ_SECONDS:-600} $(RUN) pytest tests/unit/test_preflight_malformed.py
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-300} $(RUN) pytest \
+		tests/unit/test_preflight_malformed.py tests/unit/test_hostile_checkpoints.py
 
 lint: $(UV)
 	$(RUN) ruff check
