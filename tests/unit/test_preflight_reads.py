@@ -6,7 +6,9 @@ import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
+from fake_repository import FakeReaders, snapshot_of
 from llama_70b_hub import REPO_ID, llama_70b_hub
+from published_models import published_models
 
 from model_import.hub import read_snapshot
 from model_import.hub_files import HubFiles
@@ -70,3 +72,15 @@ def test_no_location_is_asked_for_twice(
     heads = [request.path for request in requests if request.method == "HEAD"]
 
     assert len(heads) == len(set(heads))
+
+
+def test_vocabularies_that_no_rule_looks_into_are_not_read() -> None:
+    model = published_models()["Qwen/Qwen3-8B"]
+    unread = {"vocab.json": b"{}", "merges.txt": b"#", "tokenizer.model": b"\n"}
+    files = model.files() | unread
+    readers = FakeReaders(files)
+
+    assert judge(snapshot_of(files), readers, "us-east-1").importable
+    read = {path for path, _, _ in readers.reads}
+    assert not read & unread.keys()
+    assert read >= {"config.json", "tokenizer.json", "tokenizer_config.json"}

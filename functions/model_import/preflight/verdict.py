@@ -43,7 +43,6 @@ from model_import.preflight.tokenizer import (
     read_tokenizer,
 )
 from model_import.preflight.tokenizer_file import read_without_merges
-from model_import.preflight.tokenizer_file import read_without_merges
 from model_import.preflight.weights import RangeReader, check_weights
 
 if TYPE_CHECKING:
@@ -59,8 +58,8 @@ if TYPE_CHECKING:
 
 _HIDING: Final = re.compile(r"(INDEX|SHARD|HEADER|WEIGHTS)_|QUANTISED")
 _CONCURRENT_READS: Final = 8
-_READ: Final = (".json", ".jinja")
-# Not vocabularies in formats of their own, which are only copied.
+_NOT_READ: Final = re.compile(r"vocab\.json|.*\.(txt|model)")
+# Vocabularies in forms that no rule looks into, megabytes each.
 JSON_BYTES_AT_MOST: Final = 48_000_000
 # All together: a tokenizer.json of 33 MB is known. What hostile JSON becomes fits the function.
 _ANY_LICENCE: Final = LicenceRules()
@@ -222,7 +221,7 @@ def _read_small_files(
     """Return the files beside the weights by path, and those that are left out for their size."""
 
     def read(file: RepositoryFile) -> tuple[str, bytes | None]:
-        if not file.path.endswith(_READ):
+        if _NOT_READ.fullmatch(file.path):
             return file.path, b""
         reader = readers.open(file.path)
         if file.path == VOCABULARY:
