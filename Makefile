@@ -3,7 +3,7 @@ UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .tools/bin/uv)
 RUN := $(UV) run --frozen
 export SAM_CLI_TELEMETRY = 0
 
-.PHONY: demo test fuzz lint build local bench bench-70b requirements picture findings
+.PHONY: demo test fuzz lint build local bench bench-70b bench-preflight requirements picture findings
 demo: $(UV)
 	$(RUN) python -m local run model-import/Tiny-Quiz-Llama-Instruct
 
@@ -11,7 +11,8 @@ test: $(UV)
 	$(RUN) pytest -n 3 --dist worksteal
 
 fuzz: $(UV)
-	FUZZ_SECONDS=$${FUZZ_SECONDS:-600} $(RUN) pytest tests/unit/test_preflight_malformed.py
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-300} $(RUN) pytest \
+		tests/unit/test_preflight_malformed.py tests/unit/test_hostile_checkpoints.py
 
 lint: $(UV)
 	$(RUN) ruff check
@@ -40,6 +41,9 @@ picture: $(UV)
 
 findings: $(UV)
 	$(RUN) python docs/list_findings.py
+
+bench-preflight: $(UV)
+	PYTHONPATH=tests $(RUN) python -m benchmarks.preflight
 
 uv: ;
 

@@ -50,13 +50,16 @@ SIZES_THAT_MATTER: Final = frozenset(
         "mlp_ratio",
         "moe_intermediate_size",
         "n_embd",
+        "n_head",
         "n_inner",
         "n_layer",
         "n_positions",
         "num_channels",
         "num_decoder_layers",
+        "num_attention_heads",
         "num_experts",
         "num_global_layers",
+        "num_heads",
         "num_hidden_layers",
         "num_key_value_heads",
         "num_layers",
@@ -211,6 +214,10 @@ def has_no_effect(name: str, config: Config, tensors: Shapes) -> bool:
     """Return whether this model has no tensor that this field could change."""
     match config["model_type"], name:
         case "gpt_bigcode", "num_key_value_heads":
+            return True
+        case "gpt_bigcode", "n_head":
+            return not config["multi_query"]
+        case "qwen2_vl" | "qwen2_5_vl", "vision_config.num_heads":
             return True
         case "qwen3_moe", "intermediate_size":
             return not any(tensor.endswith(".mlp.up_proj.weight") for tensor in tensors)
@@ -414,7 +421,7 @@ def decoder(family: str, *sizes: int, **others: object) -> Config:
 @pytest.mark.parametrize(
     ("parameters", "config"),
     [
-        # Parameter counts as the Hub shows them on the pages of these models.
+        # Half the bytes of the BF16 weights, which published_models.toml has with their sources.
         pytest.param(8_030_261_248, decoder("llama", 128256, 4096, 14336, 32, 32, 8), id="8B"),
         pytest.param(70_553_706_496, decoder("llama", 128256, 8192, 28672, 80, 64, 8), id="70B"),
         pytest.param(7_241_732_096, {"model_type": "mistral"}, id="Mistral-7B-v0.1"),
@@ -442,6 +449,7 @@ def decoder(family: str, *sizes: int, **others: object) -> Config:
             decoder("gpt_oss", 201088, 2880, 2880, 24, 64, 8, num_local_experts=32),
             id="gpt-oss-20b",
         ),
+        # As llama.cpp (n_params) and Ollama (parameter_size) report it; public code quotes both.
         pytest.param(116_829_156_672, {"model_type": "gpt_oss"}, id="gpt-oss-120b"),
     ],
 )

@@ -36,7 +36,13 @@ from model_import.preflight.token_ids import (
     end_ids,
     places_of_ids,
 )
-from model_import.preflight.tokenizer import check_tokenizer, embedding_rows, read_tokenizer
+from model_import.preflight.tokenizer import (
+    VOCABULARY,
+    check_tokenizer,
+    embedding_rows,
+    read_tokenizer,
+)
+from model_import.preflight.tokenizer_file import read_without_merges
 from model_import.preflight.weights import RangeReader, check_weights
 
 if TYPE_CHECKING:
@@ -52,6 +58,8 @@ if TYPE_CHECKING:
 
 _HIDING: Final = re.compile(r"(INDEX|SHARD|HEADER|WEIGHTS)_|QUANTISED")
 _CONCURRENT_READS: Final = 8
+_NOT_READ: Final = re.compile(r"vocab\.json|.*\.(txt|model)")
+# Vocabularies in forms that no rule looks into, megabytes each.
 JSON_BYTES_AT_MOST: Final = 48_000_000
 # All together: a tokenizer.json of 33 MB is known. What hostile JSON becomes fits the function.
 _ANY_LICENCE: Final = LicenceRules()
@@ -212,11 +220,16 @@ def _read_small_files(
 ) -> tuple[dict[str, bytes], list[Finding]]:
     """Return the files beside the weights by path, and those that are left out for their size."""
 
-    def read(path: str) -> bytes | None:
+    def read(file: RepositoryFile) -> tuple[str, bytes | None]:
+        if _NOT_READ.fullmatch(file.path):
+            return file.path, b""
+        reader = readers.open(file.path)
+        if file.path == VOCABULARY:
+            return file.path, read_without_merges(reader, file.size_bytes)
         try:
-            return readers.open(path).read_all(JSON_BYTES_AT_MOST)
+            return file.path, reader.read_all(JSON_BYTES_AT_MOST)
         except ValueError:  # longer than the Hub listed it
-            return None
+            return file.path, None
 
     copied = bedrock_rules().copied_files
     files = sorted(
@@ -225,7 +238,7 @@ def _read_small_files(
     totals = accumulate(file.size_bytes for file in files)
     room = [total <= JSON_BYTES_AT_MOST for total in totals]
     with ThreadPoolExecutor(_CONCURRENT_READS) as pool:
-        contents = dict(pool.map(lambda file: (file.path, read(file.path)), compress(files, room)))
+        contents = dict(pool.map(read, compress(files, room)))
     small_files = {path: content for path, content in contents.items() if content is not None}
     return small_files, [_too_large(file) for file in files if file.path not in small_files]
 
