@@ -184,6 +184,17 @@ class World:
             pass
         return execution.outcome()
 
+    def run_for_output(self, **execution_input: Any) -> dict[str, Any]:  # noqa: ANN401 – any JSON
+        """Run one execution to its end and return its output."""
+        execution = Execution(self.aws, {"repo_id": REPO_ID, "prompt": "Q:", **execution_input})
+        for _ in execution.states_entered():
+            pass
+        described = self.aws.account.client("stepfunctions").describe_execution(
+            executionArn=execution.arn
+        )
+        output: dict[str, Any] = json.loads(described["output"])
+        return output
+
     def events(self) -> list[dict[str, Any]]:
         """Return the events that were published."""
         return self.aws.event_bus.events
@@ -203,6 +214,7 @@ class World:
 CREATE_JOB: Final = "bedrock:POST /model-import-jobs"
 GET_JOB: Final = "bedrock:GET /model-import-jobs/"
 GET_MODEL: Final = "bedrock:GET /imported-models/"
+LIST_MODELS: Final = "bedrock:GET /imported-models"
 RUN_TASK: Final = "ecs:RunTask"
 PUT_EVENTS: Final = "events:PutEvents"
 INVOKE: Final = "lambda:POST /2015-03-31/functions/"

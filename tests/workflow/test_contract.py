@@ -16,6 +16,7 @@ from local.stack import ROOT, read_template
 from model_import import errors  # isort: skip
 from model_import.errors import ModelImportError  # isort: skip
 from model_import.fargate_sizes import is_fargate_size, task_size  # isort: skip
+from model_import.forecast_data import forecast_data  # isort: skip
 from model_import.request import ImportRequest  # isort: skip
 
 if TYPE_CHECKING:
@@ -165,6 +166,12 @@ def test_every_task_size_that_the_stack_may_choose_is_one_of_fargates() -> None:
         size = task_size(10**12, 1, cpu_units_at_most=units)
         assert size.cpu_units == min(units, 8192)
         assert is_fargate_size(size.cpu_units, size.memory_mib)
+
+
+def test_the_forecast_has_the_same_throughput_everywhere() -> None:
+    default = TEMPLATE["Parameters"]["ForecastMegabytesPerSecond"]["Default"]
+
+    assert default == forecast_data().megabytes_per_second.value
 
 
 def test_every_choice_closes_with_the_failure_route() -> None:
