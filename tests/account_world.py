@@ -68,19 +68,34 @@ class AccountWorld:
         """Have an operation answer with an error."""
         self.faults[operation] = Fault(HTTPStatus.FORBIDDEN, code, "made to fail")
 
-    def start_job(self, name: str, tags: dict[str, str] | None = None, prefix: str = "tiny") -> str:
-        """Start an import job for a model of this name, and return the job's name."""
-        job_name = f"job-{next(self._numbers)}"
+    def start_job(
+        self,
+        model_name: str,
+        tags: dict[str, str] | None = None,
+        *,
+        name: str | None = None,
+        prefix: str = "tiny",
+    ) -> str:
+        """Start an import job and return its name; under the prefix `nothing` it will fail."""
+        job_name = name or f"job-{next(self._numbers)}"
         spelt = [{"key": key, "value": value} for key, value in (tags or {}).items()]
         self.client("bedrock").create_model_import_job(
             jobName=job_name,
-            importedModelName=name,
+            importedModelName=model_name,
             roleArn=f"arn:aws:iam::{self.account.id}:role/import",
             modelDataSource={"s3DataSource": {"s3Uri": f"s3://{BUCKET}/{prefix}/"}},
             jobTags=spelt,
             importedModelTags=spelt,
         )
         return job_name
+
+    def end_job(
+        self, name: str, tags: dict[str, str] | None = None, *, prefix: str = "tiny"
+    ) -> str | None:
+        """Have a job of this name run to its end, and return the ARN of its model."""
+        self.start_job("t", tags, name=name, prefix=prefix)
+        job = self.client("bedrock").get_model_import_job(jobIdentifier=name)
+        return job.get("importedModelArn")  # type: ignore[no-any-return]
 
     def import_model(self, name: str, tags: dict[str, str] | None = None) -> str:
         """Import a model and return its ARN."""

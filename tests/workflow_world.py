@@ -266,15 +266,20 @@ def unimportable_repositories(directory: Path) -> list[Repository]:
     ]
 
 
+_NO_WAITS: Final = Pace(quicker=math.inf)
+
+
 @contextmanager
-def world(directory: Path, parameters: dict[str, str] | None = None) -> Iterator[World]:
+def world(
+    directory: Path, parameters: dict[str, str] | None = None, pace: Pace = _NO_WAITS
+) -> Iterator[World]:
     """Deploy a local AWS with a Hub that has one healthy repository."""
     write_repository(directory / REPO_ID, repository_files())
     repository = Repository(REPO_ID, directory / REPO_ID)
     with LocalHub([repository, *unimportable_repositories(directory)]) as hub:
         settings = LocalSettings(
             hub_endpoint=hub.endpoint,
-            pace=Pace(quicker=math.inf),
+            pace=pace,
             parameters=tuple((parameters or {}).items()),
             function_log_level="CRITICAL",
         )

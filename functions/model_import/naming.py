@@ -21,6 +21,11 @@ def model_name(repo_id: str, commit: str, *, normalise: bool = True) -> str:
     return _joined(repo_id, commit[:_COMMIT_CHARACTERS] + ("" if normalise else "-as-is"))
 
 
+def source_path(repo_id: str, commit: str, *, normalise: bool = True) -> str:
+    """Return the path under which one copy of a source lies, or is claimed; no slash at its end."""
+    return f"{repo_id}/{commit}{'' if normalise else '-as-is'}"
+
+
 def import_key(*identity: str) -> str:
     """Return a few characters for what makes an import the same import."""
     # Of the parts none can hold a line break.

@@ -27,7 +27,6 @@ def make_plan(
         "commit": snapshot.source.commit,
         "model_name": wanted.model_name,
         "model_name_given": wanted.name_given,
-        "job_name": wanted.job_name(1),
         "tags": [{"Key": key, "Value": value} for key, value in tags.items()],
         "normalise": request.normalise,
         "smoke_test": {"prompt": request.prompt, "expect": request.expect},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from model_import.naming import import_key, job_name, model_name
+from model_import.naming import import_key, job_name, model_name, source_path
 from model_import.request import SOURCE_TAGS
 
 if TYPE_CHECKING:
@@ -70,6 +70,11 @@ class WantedImport:
         """Return the tags by which this import is known again, on the job and on the model."""
         copy = "normalised" if self.normalise else "as-is"
         return dict(zip(SOURCE_TAGS, (self.repo_id, self.commit, copy), strict=True))
+
+    @property
+    def source_path(self) -> str:
+        """Return the path of the copy: whatever its name, one execution at a time works on it."""
+        return source_path(self.repo_id, self.commit, normalise=self.normalise)
 
     @property
     def key(self) -> str:

@@ -144,7 +144,13 @@ def test_the_transfer_tries_once_exactly_what_its_modules_raise_for_good() -> No
 def test_a_function_has_ended_before_its_state_times_out() -> None:
     timeouts = {
         f"{name}Function": TASKS[re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)]["TimeoutSeconds"]
-        for name in ("ValidateRepository", "PrepareRepository", "VerifyTransfer", "SmokeTest")
+        for name in (
+            "ValidateRepository",
+            "PrepareRepository",
+            "ClaimImport",
+            "VerifyTransfer",
+            "SmokeTest",
+        )
     }
 
     for name, seconds in timeouts.items():

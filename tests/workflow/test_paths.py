@@ -33,6 +33,8 @@ HAPPY = [
     "Validate Repository",
     "Importable?",
     "Prepare Repository",
+    "Claim Import",
+    "Already Imported?",
     "Transfer Weights",
     "Transfer Slice",
     "Verify Transfer",
@@ -189,6 +191,7 @@ def test_a_hub_that_stays_away_ends_the_execution_by_name(here: World) -> None:
     [
         "ValidateRepositoryFunction",
         "PrepareRepositoryFunction",
+        "ClaimImportFunction",
         "VerifyTransferFunction",
         "SmokeTestFunction",
     ],
@@ -204,6 +207,7 @@ def test_a_function_that_lambda_throttles_is_invoked_again(here: World, name: st
     ("name", "state"),
     [
         ("PrepareRepositoryFunction", "Prepare Repository"),
+        ("ClaimImportFunction", "Claim Import"),
         ("VerifyTransferFunction", "Verify Transfer"),
         ("SmokeTestFunction", "Smoke Test"),
     ],
@@ -432,6 +436,23 @@ def test_a_name_that_somebody_else_has_refuses_before_anything_is_moved(here: Wo
     assert "MODEL_NAME_TAKEN" in str(outcome.cause)
     assert arn in str(outcome.cause)
     assert here.tasks.runs == 0
+
+
+def test_a_name_that_somebody_takes_while_the_weights_are_moved_is_theirs(here: World) -> None:
+    def take_the_name() -> None:
+        here.before.clear()
+        s3, bucket = here.aws.account.client("s3"), here.aws.stack.outputs["StagingBucketName"]
+        key = s3.list_objects_v2(Bucket=bucket, Prefix="models/")["Contents"][0]["Key"]
+        import_elsewhere(here, wanted_of(key).model_name)
+
+    here.before[CREATE_JOB] = take_the_name
+
+    outcome = here.run()
+
+    assert outcome.error == "ModelNameTakenError"
+    assert str(outcome.model_name) in str(outcome.cause)
+    assert outcome.states[-6:] == ["Start Import", "Worth Waiting?", "Join Import Job", *FAILURE]
+    assert jobs_of(here) == 1
 
 
 def test_an_account_that_may_not_be_read_is_refused_with_the_action_that_is_missing(
