@@ -89,6 +89,32 @@ def test_a_later_execution_ends_with_the_model_that_there_is_and_needs_no_slot_o
     assert [event["detail"]["action"] for event in here.events()] == ["import", "use"]
 
 
+def test_executions_that_do_not_see_each_others_claims_make_one_import_all_the_same(
+    here: World,
+) -> None:
+    """As in two stacks of one account: Bedrock itself takes the job's name and token once."""
+    s3, bucket = here.aws.account.client("s3"), here.aws.stack.outputs["StagingBucketName"]
+    others: list[Execution] = []
+
+    def have_another_come_as_far() -> None:
+        here.before.clear()
+        (claim,) = s3.list_objects_v2(Bucket=bucket, Prefix="claims/")["Contents"]
+        s3.delete_object(Bucket=bucket, Key=claim["Key"])
+        others.append(start(here))
+        for state in others[0].states_entered():
+            if state == "Start Import":
+                break
+
+    here.before[CREATE_JOB] = have_another_come_as_far
+
+    outcomes = [end(start(here)), end(others[0])]
+
+    assert [outcome.status for outcome in outcomes] == ["SUCCEEDED"] * 2
+    assert outcomes[0].model_arn == outcomes[1].model_arn
+    assert here.calls[CREATE_JOB] > 1
+    assert len(jobs_of(here)) == 1
+
+
 def test_an_execution_joins_a_job_whose_execution_was_stopped(here: World) -> None:
     here.aws.start_bedrock(BedrockSettings(polls=4, cold_starts=0))
     first = start(here)
