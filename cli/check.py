@@ -1,4 +1,4 @@
-"""`model-import check`: the verdict of preflight on a repository, with no AWS account."""
+"""`model-import check`: the verdict of preflight, with or without an AWS account."""
 
 from __future__ import annotations
 
@@ -6,37 +6,42 @@ import contextlib
 import json
 import os
 import sys
-from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+import boto3
 import click
+from botocore.exceptions import BotoCoreError
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
+from cli.check_display import show
+from cli.check_report import CheckReport, PlannedModel
+from model_import.account import ACCOUNT_CALLS
 from model_import.bedrock_rules import bedrock_rules
 from model_import.errors import (
+    AwsUnavailableError,
     HubAccessRefusedError,
     HubUnavailableError,
     InvalidInputError,
     ModelImportError,
 )
+from model_import.forecast import forecast
+from model_import.forecast_data import forecast_data
 from model_import.hub import read_snapshot
 from model_import.hub_conversions import find_conversion
 from model_import.hub_files import HubFiles
-from model_import.naming import model_name
+from model_import.preflight.account import AccountClients, account_not_checked, check_account
 from model_import.preflight.licence import LicenceRules
 from model_import.preflight.verdict import judge
 from model_import.request import ImportRequest
+from model_import.wanted_import import WantedImport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from model_import.hub import Snapshot
-    from model_import.preflight.verdict import Verdict
+    from model_import.preflight.finding import Finding
 
-_COLOURS: Final = {"error": "red", "normalised": "cyan", "warning": "yellow"}
 _HUB: Final = "https://huggingface.co"
 _IMPORTABLE, _REFUSED, _NOT_CHECKED = 0, 1, 2
 
@@ -52,6 +57,14 @@ _IMPORTABLE, _REFUSED, _NOT_CHECKED = 0, 1, 2
     type=click.Choice(bedrock_rules().regions),
     help="Where the import would run.",
 )
+@click.option("--model-name", help="Name of the imported model; derived from REPO_ID by default.")
+@click.option(
+    "--megabytes-per-second",
+    type=click.FloatRange(min=0, min_open=True),
+    default=forecast_data().megabytes_per_second.value,
+    show_default=True,
+    help="What a transfer is forecast with.",
+)
 @click.option(
     "--allow-licence", multiple=True, metavar="ID", help="Refuse any other; may be repeated."
 )
@@ -63,6 +76,8 @@ def check(  # noqa: PLR0913 – options of a command
     hub: str,
     region: str,
     *,
+    model_name: str | None,
+    megabytes_per_second: float,
     allow_licence: tuple[str, ...],
     deny_licence: tuple[str, ...],
     as_json: bool,
@@ -70,88 +85,79 @@ def check(  # noqa: PLR0913 – options of a command
     """Say whether Bedrock can import REPO_ID, with every finding at once.
 
     Reads metadata and headers, not one weight. HF_TOKEN may hold a token for gated repositories.
+    With AWS credentials the account is checked too: names, quotas, imports of before.
     Exit code 0: importable. 1: refused. 2: wrong usage, or the Hub cannot be reached.
     """
     console = Console(stderr=as_json)
     try:
-        request = ImportRequest.from_input({"repo_id": repo_id, "revision": revision})
+        request = ImportRequest.from_input(
+            {"repo_id": repo_id, "revision": revision, "model_name": model_name}
+        )
         with _endpoint(hub) as endpoint:
-            token = os.environ.get("HF_TOKEN") or None
-            snapshot = read_snapshot(endpoint, request.repo_id, request.revision, token=token)
-            files = HubFiles(snapshot.source, token)
-            with contextlib.closing(files):
-                verdict = judge(
-                    snapshot,
-                    files,
-                    region,
-                    licences=LicenceRules.of(allow_licence, deny_licence),
-                    find_conversion=lambda: find_conversion(snapshot.source, token=token),
-                )
+            licences = LicenceRules.of(allow_licence, deny_licence)
+            report = _report(request, endpoint, region, licences, megabytes_per_second)
     except (InvalidInputError, HubUnavailableError, HubAccessRefusedError) as error:
         console.print(str(error), style="red", markup=False)
         sys.exit(_NOT_CHECKED)
     except ModelImportError as error:
-        console.print(f"{type(error).__name__}: {error}", style="red", markup=False)
-        sys.exit(_REFUSED)
-    report = _report(snapshot, verdict)
+        report = CheckReport.of_refusal(repo_id, error)
     if as_json:
-        sys.stdout.write(json.dumps(report, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(report.to_dict(), ensure_ascii=False) + "\n")
     else:
-        _show(console, report)
-    sys.exit(_IMPORTABLE if verdict.importable else _REFUSED)
+        show(console, report)
+    sys.exit(_IMPORTABLE if report.importable else _REFUSED)
 
 
-def _report(snapshot: Snapshot, verdict: Verdict) -> dict[str, Any]:
-    source = snapshot.source
-    return {
-        "repo_id": source.repo_id,
-        "commit": source.commit,
-        "importable": verdict.importable,
-        "findings": [asdict(finding) for finding in verdict.findings],
-        "normalisations": [
-            asdict(finding) for finding in verdict.findings if finding.severity == "normalised"
-        ],
-        "plan": {
-            "files": verdict.weights_files,
-            "bytes": verdict.weights_bytes,
-            "dtype": verdict.dtype,
-            "architecture": verdict.architecture,
-            "kind": verdict.kind,
-            "context_length": verdict.context_length,
-            "chat_template": verdict.chat_template,
-            "parameters": verdict.parameters,
-            "licence": verdict.licence,
-            "model_name": model_name(source.repo_id, source.commit),
-        },
-    }
-
-
-def _show(console: Console, report: dict[str, Any]) -> None:
-    verdict = "[green]importable[/]" if report["importable"] else "[red]refused[/]"
-    console.print(f"[bold]{report['repo_id']}[/] at {report['commit']}: {verdict}", soft_wrap=True)
-    plan = report["plan"]
-    kind = f" ({plan['kind']})" if plan["kind"] else ""
-    console.print(
-        f"{plan['architecture']}{kind}, {plan['parameters']:,} parameters, {plan['dtype']}, "
-        f"{plan['bytes'] / 1e9:.2f} GB in {plan['files']} files, context {plan['context_length']}, "
-        f"chat template in {plan['chat_template'] or 'no file'}, "
-        f"licence {plan['licence']}; on Bedrock {plan['model_name']}",
-        highlight=False,
-        soft_wrap=True,
-    )
-    if not report["findings"]:
-        return
-    table = Table("Finding", "What was found, what is accepted, what to do", show_lines=True)
-    for finding in report["findings"]:
-        colour = _COLOURS[finding["severity"]]
-        table.add_row(
-            f"[{colour}]{finding['code']}[/]",
-            escape(
-                f"{finding['where']}\n{finding['found']}.\n{finding['accepted']}\n"
-                f"{finding['remedy']}"
-            ),
+def _report(
+    request: ImportRequest,
+    endpoint: str,
+    region: str,
+    licences: LicenceRules,
+    megabytes_per_second: float,
+) -> CheckReport:
+    token = os.environ.get("HF_TOKEN") or None
+    snapshot = read_snapshot(endpoint, request.repo_id, request.revision, token=token)
+    wanted = WantedImport.of(request, snapshot.source)
+    with contextlib.closing(HubFiles(snapshot.source, token)) as files:
+        verdict = judge(
+            snapshot,
+            files,
+            region,
+            licences=licences,
+            find_conversion=lambda: find_conversion(snapshot.source, token=token),
         )
-    console.print(table)
+    verdict = verdict.joined_by(_check_account(wanted, region))
+    estimate = forecast(
+        verdict,
+        region,
+        today=datetime.now(UTC).date(),
+        megabytes_per_second=megabytes_per_second,
+    )
+    return CheckReport(
+        repo_id=snapshot.source.repo_id,
+        commit=snapshot.source.commit,
+        findings=verdict.findings,
+        plan=PlannedModel.of(verdict, wanted.model_name),
+        forecast=estimate.to_dict(),
+        kind=verdict.kind,
+        chat_template=verdict.chat_template,
+        licence=verdict.licence,
+    )
+
+
+def _check_account(wanted: WantedImport, region: str) -> list[Finding]:
+    try:
+        session = boto3.Session(region_name=region)
+        if session.get_credentials() is None:
+            return [account_not_checked("there are no AWS credentials")]
+        clients = AccountClients(
+            session.client("bedrock", config=ACCOUNT_CALLS),
+            session.client("service-quotas", config=ACCOUNT_CALLS),
+        )
+        # Whoever runs this may be allowed less than the stack is.
+        return check_account(clients, wanted, must_know=False)
+    except (AwsUnavailableError, BotoCoreError) as error:
+        return [account_not_checked(str(error))]
 
 
 @contextlib.contextmanager

@@ -27,6 +27,8 @@ type State = dict[str, Any]
 
 MARGIN: Final = 24
 LOOP_WIDTH: Final = 30
+# Left of the loops: lines that pass states by on the way down.
+SKIP_WIDTH: Final = 16
 BOX_WIDTH: Final = 204
 BOX_HEIGHT: Final = 42
 ROW_GAP: Final = 24
@@ -153,7 +155,7 @@ def boxes(machine: State) -> dict[str, Box]:
     result = {}
     for name, (column, row) in placed.items():
         above = sum(row_heights[:row]) + ROW_GAP * row
-        x = MARGIN + LOOP_WIDTH + BOX_WIDTH / 2 + column * (BOX_WIDTH + COLUMN_GAP)
+        x = MARGIN + SKIP_WIDTH + LOOP_WIDTH + BOX_WIDTH / 2 + column * (BOX_WIDTH + COLUMN_GAP)
         y = MARGIN + above + row_heights[row] / 2
         result[name] = Box(name, machine["States"][name], column, row, x, y, heights[name])
     return result
@@ -208,9 +210,11 @@ def _lines(placed: dict[str, Box], failures: list[str]) -> Iterator[str]:
 def _route(source: Box, target: Box) -> list[tuple[float, float]]:
     """Return the corners of a line: down, right, or back to a state that was entered before."""
     if target.column == source.column:
-        if target.row > source.row:
+        if target.row == source.row + 1:
             return [(source.x, source.bottom), (target.x, target.top)]
-        return _bracket(source.left, source.y, source.left - LOOP_WIDTH, target.left, target.y)
+        passing = SKIP_WIDTH if target.row > source.row else 0
+        beside = source.left - LOOP_WIDTH - passing
+        return _bracket(source.left, source.y, beside, target.left, target.y)
     if target.column > source.column:
         trunk = target.left - COLUMN_GAP / 2
         return _bracket(source.right, source.y, trunk, target.left, target.y)
@@ -243,7 +247,7 @@ def _failure_lines(placed: dict[str, Box], failures: list[str]) -> Iterator[str]
         if box.name not in failures
         and set(failures) & {*next_states(box.state), *caught_states(box.state)}
     ]
-    bus = MARGIN + LOOP_WIDTH + BOX_WIDTH + BUS_OFFSET
+    bus = MARGIN + SKIP_WIDTH + LOOP_WIDTH + BOX_WIDTH + BUS_OFFSET
     stubs = [box for box in failing if box.column < first.column]
     for box in stubs:
         # The sides of a Choice slope in.

@@ -6,11 +6,12 @@ AWS CLI and moto's own Step Functions engine all use it alike.
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import threading
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 from urllib.parse import unquote
@@ -22,10 +23,15 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 
+from local.service_quotas import (
+    OPERATIONS as QUOTA_OPERATIONS,
+    NoSuchQuotaError,
+    answer_service_quotas,
+)
 from local.transfer_tasks import EcsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
     from local.event_bus import EventBus
@@ -82,6 +88,7 @@ class Routes:
     bedrock: WSGIApplication | None = None
     functions: Callable[[str], LambdaFunction | None] | None = None
     tasks: Tasks | None = None
+    quotas: Mapping[str, int] = field(default_factory=dict)
     event_bus: EventBus | None = None
     fault: Callable[[str, str], Fault | None] | None = None
 
@@ -125,8 +132,8 @@ class AwsServer:
             return self.routes.bedrock(environ, start_response)
         if service == "lambda" and environ["PATH_INFO"].endswith("/invocations"):
             return self._invoke(environ, start_response)
-        if service == "ecs" and self.routes.tasks and operation in _TASK_OPERATIONS:
-            return self._answer_ecs(operation, self.routes.tasks, environ, start_response)
+        if answering := self._json_operation(service, operation):
+            return _answer_json(answering, environ, start_response)
         if service == "events" and operation == "PutEvents":
             return self._put_events(environ, start_response)
         if service == "states" and operation == "StartExecution":
@@ -146,19 +153,15 @@ class AwsServer:
             headers.append(("X-Amz-Function-Error", "Unhandled"))
         return _respond(start_response, HTTPStatus.OK, invocation.payload, headers)
 
-    def _answer_ecs(
-        self,
-        operation: str,
-        tasks: Tasks,
-        environ: WSGIEnvironment,
-        start_response: StartResponse,
-    ) -> Iterable[bytes]:
-        request = json.loads(_read_body(environ))
-        try:
-            answer = _TASK_OPERATIONS[operation](tasks, request)
-        except EcsError as error:
-            return _json_error(start_response, HTTPStatus.BAD_REQUEST, error.code, str(error))
-        return _respond(start_response, HTTPStatus.OK, json.dumps(answer).encode(), _JSON_HEADERS)
+    def _json_operation(
+        self, service: str | None, operation: str
+    ) -> Callable[[dict[str, Any]], dict[str, Any]] | None:
+        """Return what answers an operation of a JSON service in place of moto, if anything does."""
+        if service == "ecs" and self.routes.tasks and operation in _TASK_OPERATIONS:
+            return functools.partial(_TASK_OPERATIONS[operation], self.routes.tasks)
+        if service == "servicequotas" and operation in QUOTA_OPERATIONS:
+            return functools.partial(answer_service_quotas, operation, self.routes.quotas)
+        return None
 
     def _put_events(
         self, environ: WSGIEnvironment, start_response: StartResponse
@@ -170,6 +173,19 @@ class AwsServer:
         ids = [{"EventId": str(uuid.uuid4())} for _ in entries]
         answer = json.dumps({"FailedEntryCount": 0, "Entries": ids}).encode()
         return _respond(start_response, HTTPStatus.OK, answer, _JSON_HEADERS)
+
+
+def _answer_json(
+    answering: Callable[[dict[str, Any]], dict[str, Any]],
+    environ: WSGIEnvironment,
+    start_response: StartResponse,
+) -> Iterable[bytes]:
+    request = json.loads(_read_body(environ))
+    try:
+        answer = answering(request)
+    except (EcsError, NoSuchQuotaError) as error:
+        return _json_error(start_response, HTTPStatus.BAD_REQUEST, error.code, str(error))
+    return _respond(start_response, HTTPStatus.OK, json.dumps(answer).encode(), _JSON_HEADERS)
 
 
 def _run_task(tasks: Tasks, request: dict[str, Any]) -> dict[str, Any]:

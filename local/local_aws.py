@@ -94,6 +94,7 @@ class LocalAws:
 
     def start_bedrock(self, settings: BedrockSettings) -> None:
         """Put a new Bedrock in place of the one there is: no job, no model."""
+        self.routes.quotas = settings.quotas
         self.routes.bedrock = LocalBedrock(
             self.account.region,
             self.account.id,

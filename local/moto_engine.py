@@ -21,6 +21,7 @@ import boto3
 import jsonata
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from jsonata.utils import Utils
 from moto.core.config import default_user_config
 from moto.core.responses import EmptyResult
 from moto.stepfunctions.parser.api import HistoryEventType, TaskFailedEventDetails
@@ -118,9 +119,46 @@ _MOTO_PARSE: Final = re.compile(r"\$parse:=function\(\$v\)\{\s*\$eval\(\$v\)\s*\
 
 def _evaluate(expression: str) -> Any:  # noqa: ANN401 – any JSON value
     """Return the value of a JSONata expression."""
-    parsed = jsonata.Jsonata(_MOTO_PARSE.sub("", expression))
+    text, values = _split_declarations(_MOTO_PARSE.sub("", expression))
+    parsed = jsonata.Jsonata(text)
     parsed.register_lambda("parse", json.loads)
-    return parsed.evaluate(None)
+    return parsed.evaluate(None, values)
+
+
+# moto writes all variables as text before an expression, inside a function that checks the result.
+_OPENING: Final = re.compile(r"(?:\$\w+\()?\(")
+_DECLARATION: Final = re.compile(r"\$?(\w+):=")
+_JSON: Final = json.JSONDecoder()
+
+
+def _split_declarations(expression: str) -> tuple[str, dict[str, Any]]:
+    """Return an expression without the values declared before it, and the values by name.
+
+    Reading them as JSON takes a fraction of what it takes to parse them as JSONata.
+    """
+    opening = _OPENING.match(expression)
+    if opening is None:
+        return expression, {}
+    values = {}
+    end = opening.end()
+    while declaration := _DECLARATION.match(expression, end):
+        try:
+            value, stop = _JSON.raw_decode(expression, declaration.end())
+        except ValueError:
+            break
+        if expression[stop] != ";":
+            break
+        values[declaration[1]], end = _with_nulls(value), stop + 1
+    return opening[0] + expression[end:], values
+
+
+def _with_nulls(value: Any) -> Any:  # noqa: ANN401 – any JSON value
+    """Return a JSON value in which null is JSONata's null and not its nothing."""
+    if isinstance(value, dict):
+        return {name: _with_nulls(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_with_nulls(member) for member in value]
+    return Utils.NULL_VALUE if value is None else value
 
 
 def _declare(bindings: dict[str, Any]) -> str:
@@ -131,20 +169,27 @@ def _declare(bindings: dict[str, Any]) -> str:
     )
 
 
-_ONE_TRY: Final = Config(retries={"total_max_attempts": 1}, read_timeout=900)
+# One try: the definition has the retries. As many connections as executions may run at a time.
+_ENGINE_CALLS: Final = Config(
+    retries={"total_max_attempts": 1}, read_timeout=900, max_pool_connections=50
+)
 
 
 def _client_factory(endpoint_url: str) -> Any:  # noqa: ANN401 – moto's signature
-    def client_for(service: str, region: str, state_credentials: object = None) -> Any:  # noqa: ANN401
-        del state_credentials
+    @functools.cache
+    def made(service: str, region: str) -> Any:  # noqa: ANN401
         return boto3.client(
             service,  # type: ignore[call-overload]
             region_name=region,
             endpoint_url=endpoint_url,
             aws_access_key_id="local",
             aws_secret_access_key="local",  # noqa: S106
-            config=_ONE_TRY,
+            config=_ENGINE_CALLS,
         )
+
+    def client_for(service: str, region: str, state_credentials: object = None) -> Any:  # noqa: ANN401
+        del state_credentials
+        return made(service, region)
 
     return client_for
 

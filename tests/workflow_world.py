@@ -184,6 +184,17 @@ class World:
             pass
         return execution.outcome()
 
+    def run_for_output(self, **execution_input: Any) -> dict[str, Any]:  # noqa: ANN401 – any JSON
+        """Run one execution to its end and return its output."""
+        execution = Execution(self.aws, {"repo_id": REPO_ID, "prompt": "Q:", **execution_input})
+        for _ in execution.states_entered():
+            pass
+        described = self.aws.account.client("stepfunctions").describe_execution(
+            executionArn=execution.arn
+        )
+        output: dict[str, Any] = json.loads(described["output"])
+        return output
+
     def events(self) -> list[dict[str, Any]]:
         """Return the events that were published."""
         return self.aws.event_bus.events
@@ -203,6 +214,7 @@ class World:
 CREATE_JOB: Final = "bedrock:POST /model-import-jobs"
 GET_JOB: Final = "bedrock:GET /model-import-jobs/"
 GET_MODEL: Final = "bedrock:GET /imported-models/"
+LIST_MODELS: Final = "bedrock:GET /imported-models"
 RUN_TASK: Final = "ecs:RunTask"
 PUT_EVENTS: Final = "events:PutEvents"
 INVOKE: Final = "lambda:POST /2015-03-31/functions/"
@@ -254,15 +266,20 @@ def unimportable_repositories(directory: Path) -> list[Repository]:
     ]
 
 
+_NO_WAITS: Final = Pace(quicker=math.inf)
+
+
 @contextmanager
-def world(directory: Path, parameters: dict[str, str] | None = None) -> Iterator[World]:
+def world(
+    directory: Path, parameters: dict[str, str] | None = None, pace: Pace = _NO_WAITS
+) -> Iterator[World]:
     """Deploy a local AWS with a Hub that has one healthy repository."""
     write_repository(directory / REPO_ID, repository_files())
     repository = Repository(REPO_ID, directory / REPO_ID)
     with LocalHub([repository, *unimportable_repositories(directory)]) as hub:
         settings = LocalSettings(
             hub_endpoint=hub.endpoint,
-            pace=Pace(quicker=math.inf),
+            pace=pace,
             parameters=tuple((parameters or {}).items()),
             function_log_level="CRITICAL",
         )

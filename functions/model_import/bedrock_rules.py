@@ -39,6 +39,7 @@ class Quota:
     name: str
     default: int
     adjustable: bool
+    date: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def _from_dict(data: dict[str, Any]) -> BedrockRules:
         tag_value_characters=tuple(names["tag_value_characters"]),
         tags_at_most=names["tags_at_most"],
         quotas=tuple(
-            Quota(row["code"], row["name"], row["default"], row["adjustable"])
+            Quota(row["code"], row["name"], row["default"], row["adjustable"], str(row["date"]))
             for row in data["quotas"]
         ),
         architectures=tuple(

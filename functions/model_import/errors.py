@@ -183,6 +183,24 @@ class StagingUnavailableError(ModelImportError):
         )
 
 
+class PermissionMissingError(ModelImportError):
+    """IAM refuses a call without which the import cannot go on safely."""
+
+    def __init__(self, action: str, reason: str) -> None:
+        super().__init__(
+            f"IAM does not allow {action} here, and without it the import cannot go on safely. "
+            f"Allow it to the role or user that calls, and start again. AWS says: {reason}"
+        )
+        self.action = action
+
+
+class AwsUnavailableError(ModelImportError):
+    """An AWS service did not answer, or answered with a fault of its own."""
+
+    def __init__(self, action: str, why: str) -> None:
+        super().__init__(f"AWS did not answer {action}: {why}. This is retried.")
+
+
 class TransferInterruptedError(ModelImportError):
     """The transfer task was told to stop before it was done."""
 
@@ -204,6 +222,7 @@ class ModelNotReadyError(ModelImportError):
 
 
 TRANSIENT: Final = (
+    AwsUnavailableError,
     HubUnavailableError,
     StagingUnavailableError,
     TransferInterruptedError,

@@ -9,24 +9,35 @@ from typing import Final
 from model_import.bedrock_rules import bedrock_rules
 
 _COMMIT_CHARACTERS: Final = 8
-_ATTEMPT_CHARACTERS: Final = 12
+_KEY_CHARACTERS: Final = 12
 
 
-def model_name(repo_id: str, commit: str) -> str:
+def model_name(repo_id: str, commit: str, *, normalise: bool = True) -> str:
     """Return the imported model's name: repository, then the first characters of the commit.
 
-    The same repository and commit always give the same name, and another commit gives another.
+    The same repository and commit always give the same name, and another commit gives another; so
+    does the copy in which nothing is put right.
     """
-    return _joined(repo_id, commit[:_COMMIT_CHARACTERS])
+    return _joined(repo_id, commit[:_COMMIT_CHARACTERS] + ("" if normalise else "-as-is"))
 
 
-def job_name(imported_model_name: str, execution_arn: str) -> str:
-    """Return the import job's name: the model's, then what belongs to this execution alone.
+def source_path(repo_id: str, commit: str, *, normalise: bool = True) -> str:
+    """Return the path under which one copy of a source lies, or is claimed; no slash at its end."""
+    return f"{repo_id}/{commit}{'' if normalise else '-as-is'}"
+
+
+def import_key(*identity: str) -> str:
+    """Return a few characters for what makes an import the same import."""
+    # Of the parts none can hold a line break.
+    return hashlib.sha256("\n".join(identity).encode()).hexdigest()[:_KEY_CHARACTERS]
+
+
+def job_name(imported_model_name: str, key: str, attempt: int) -> str:
+    """Return the import job's name: the model's, the key of the import and the attempt from 1.
 
     It is a valid `clientRequestToken` too.
     """
-    attempt = hashlib.sha256(execution_arn.encode()).hexdigest()[:_ATTEMPT_CHARACTERS]
-    return _joined(imported_model_name, attempt)
+    return _joined(imported_model_name, f"{key}-{attempt}")
 
 
 def _joined(text: str, suffix: str) -> str:

@@ -4,30 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from model_import.naming import job_name, model_name
-from model_import.request import SOURCE_TAGS
-
 if TYPE_CHECKING:
+    from model_import.forecast import Forecast
     from model_import.hub import Snapshot
     from model_import.preflight.verdict import Verdict
     from model_import.request import ImportRequest
+    from model_import.wanted_import import WantedImport
 
 
 def make_plan(
-    request: ImportRequest, snapshot: Snapshot, verdict: Verdict, execution_arn: str
+    request: ImportRequest,
+    snapshot: Snapshot,
+    wanted: WantedImport,
+    verdict: Verdict,
+    forecast: Forecast,
 ) -> dict[str, Any]:
     """Return the plan; its tags are spelt as the AWS SDK integration takes them."""
-    source = snapshot.source
-    name = request.model_name or model_name(source.repo_id, source.commit)
-    tags = request.tags | dict(zip(SOURCE_TAGS, (source.repo_id, source.commit), strict=True))
+    tags = request.tags | wanted.tags
     return {
-        "repo_id": source.repo_id,
+        "repo_id": snapshot.source.repo_id,
         "revision": request.revision,
-        "commit": source.commit,
-        "model_name": name,
-        "job_name": job_name(name, execution_arn),
+        "commit": snapshot.source.commit,
+        "model_name": wanted.model_name,
+        "model_name_given": wanted.name_given,
         "tags": [{"Key": key, "Value": value} for key, value in tags.items()],
         "normalise": request.normalise,
         "smoke_test": {"prompt": request.prompt, "expect": request.expect},
         "figures": verdict.figures(),
+        "forecast": forecast.to_dict(),
     }

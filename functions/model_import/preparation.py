@@ -11,6 +11,7 @@ from model_import.fargate_sizes import task_size
 from model_import.file_hash import git_blob_id, sha256_hex
 from model_import.json_files import parse_json
 from model_import.manifest import Manifest, Slice, StagedFile, Staging
+from model_import.naming import source_path
 from model_import.normalisation import Normalised, normalise
 from model_import.part_sizes import part_bytes
 from model_import.preflight.repository import select_files
@@ -65,8 +66,9 @@ def prepare(  # noqa: PLR0913 – each is one thing of its own
         HubUnavailableError: The Hub did not answer, or answered with a fault of its own.
     """
     source = snapshot.source
-    # A prefix for each commit: nothing of another one can mix in.
-    staging = Staging(bucket, f"models/{source.repo_id}/{source.commit}/")
+    # A prefix for each commit, and for each copy of it: nothing of another one can mix in.
+    path = source_path(source.repo_id, source.commit, normalise=normalising)
+    staging = Staging(bucket, f"models/{path}/")
     records = f"imports/{execution_name}"
     files, _ = select_files(
         snapshot, lambda path: parse_json(readers.open(path).read_all(JSON_BYTES_AT_MOST))

@@ -17,8 +17,8 @@ _REVISION_CHARACTERS_AT_MOST: Final = 255
 _EXPECT_CHARACTERS_AT_MOST: Final = 1_000
 _PROMPT_CHARACTERS_AT_MOST: Final = 20_000
 
-SOURCE_TAGS: Final = ("huggingface-repository", "huggingface-commit")
-"""Tag keys that the import sets itself, on the job and on the model."""
+SOURCE_TAGS: Final = ("huggingface-repository", "huggingface-commit", "huggingface-copy")
+"""Tag keys that the import sets itself, on the job and on the model: it is known again by them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ def _is_reserved(key: object) -> bool:
 def _tag_rule(key: object) -> str:
     rules = bedrock_rules()
     if _is_reserved(key):
-        return f"The import sets {' and '.join(SOURCE_TAGS)} itself, and AWS keeps aws: to itself"
+        return f"The import sets {', '.join(SOURCE_TAGS)} itself, and AWS keeps aws: to itself"
     return (
         f"Bedrock takes keys of {rules.tag_key_characters[0]} to {rules.tag_key_characters[1]} and "
         f"values of {rules.tag_value_characters[0]} to {rules.tag_value_characters[1]} characters: "

@@ -22,6 +22,7 @@ class Settings:
     staging_bucket: str
     licences: LicenceRules
     fan_out: FanOut
+    megabytes_per_second: float | None
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
@@ -45,4 +46,9 @@ class Settings:
                 slice_bytes_at_least=int(environ.get("TRANSFER_SLICE_BYTES", "8000000000")),
                 task_cpu_units_at_most=int(environ.get("TRANSFER_TASK_CPU", "4096")),
             ),
+            megabytes_per_second=_number(environ.get("FORECAST_MEGABYTES_PER_SECOND")),
         )
+
+
+def _number(text: str | None) -> float | None:
+    return float(text) if text else None

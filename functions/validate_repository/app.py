@@ -5,20 +5,25 @@ from __future__ import annotations
 import functools
 import os
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools import Logger
 
+from model_import.account import ACCOUNT_CALLS
 from model_import.errors import ModelNotImportableError
+from model_import.forecast import forecast
 from model_import.hub import read_snapshot
 from model_import.hub_conversions import find_conversion
 from model_import.hub_files import HubFiles
 from model_import.hub_token import read_hub_token
 from model_import.planning import make_plan
+from model_import.preflight.account import AccountClients, check_account
 from model_import.preflight.verdict import judge
 from model_import.request import ImportRequest
 from model_import.settings import Settings
+from model_import.wanted_import import WantedImport
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -39,6 +44,15 @@ def hub_token() -> str | None:
     return read_hub_token(boto3.client("secretsmanager"), arn) if arn else None
 
 
+@functools.cache
+def account_clients() -> AccountClients:
+    """Return the clients that read the account."""
+    return AccountClients(
+        boto3.client("bedrock", config=ACCOUNT_CALLS),
+        boto3.client("service-quotas", config=ACCOUNT_CALLS),
+    )
+
+
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Return the plan, the findings, and a refusal when one of them is an error."""
@@ -47,6 +61,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     snapshot = read_snapshot(
         settings().hub_endpoint, request.repo_id, request.revision, token=hub_token()
     )
+    wanted = WantedImport.of(request, snapshot.source)
     verdict = judge(
         snapshot,
         HubFiles(snapshot.source, hub_token()),
@@ -54,10 +69,16 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         normalising=request.normalise,
         licences=settings().licences,
         find_conversion=lambda: find_conversion(snapshot.source, token=hub_token()),
-    )
+    ).joined_by(check_account(account_clients(), wanted))
     logger.info("verdict", importable=verdict.importable, **verdict.figures())
+    estimate = forecast(
+        verdict,
+        settings().region,
+        today=datetime.now(UTC).date(),
+        megabytes_per_second=settings().megabytes_per_second,
+    )
     return {
-        "plan": make_plan(request, snapshot, verdict, event["execution_arn"]),
+        "plan": make_plan(request, snapshot, wanted, verdict, estimate),
         "findings": [asdict(finding) for finding in verdict.shown_findings()],
         "refusal": None
         if verdict.importable

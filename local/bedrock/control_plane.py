@@ -265,12 +265,13 @@ class ControlPlane:
 
     def _refuse_beyond(self, quota_code: str, used: int) -> None:
         quota = bedrock_rules().quota(quota_code)
-        if used >= quota.default:
+        value = self.settings.quotas.get(quota_code, quota.default)
+        if used >= value:
             # The real message asks for an increase of the first quota too, which is not adjustable.
             raise BedrockError(
                 "ServiceQuotaExceededException",
                 f"Your account {self.account_id} has reached the quota {quota.name} "
-                f"({quota.default}) in {self.region}. Try again later, or request a quota "
+                f"({value}) in {self.region}. Try again later, or request a quota "
                 "increase in Service Quotas.",
             )
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 MEBIBYTE = 1024 * 1024
 
@@ -34,6 +35,7 @@ class BedrockSettings:
             guide excludes Qwen2.5, Qwen2-VL, Qwen2.5-VL, Qwen3 and GPT-OSS (2026-10-05); one
             import of a Llama was seen to refuse it too (2026-09-20), so leave `llama` out to
             rehearse that.
+        quotas: The account's own figures, by quota code; the default counts for the others.
         clock: Returns the time, with its zone.
     """
 
@@ -46,4 +48,5 @@ class BedrockSettings:
     converse_model_types: frozenset[str] = frozenset(
         {"llama", "mistral", "mixtral", "t5", "gpt_bigcode"}
     )
+    quotas: Mapping[str, int] = MappingProxyType({})
     clock: Callable[[], datetime] = utc_now

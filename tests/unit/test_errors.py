@@ -10,6 +10,7 @@ from model_import import errors
 from model_import.errors import (
     RAISED_BY_STATE_MACHINE,
     TRANSIENT,
+    AwsUnavailableError,
     CertificateUntrustedError,
     ChecksumMismatchError,
     HubAccessRefusedError,
@@ -18,6 +19,7 @@ from model_import.errors import (
     ModelImportError,
     ModelNotImportableError,
     ModelNotReadyError,
+    PermissionMissingError,
     RepositoryDisabledError,
     RepositoryFileNotFoundError,
     RepositoryGatedError,
@@ -132,6 +134,16 @@ SENTENCES: list[tuple[ModelImportError, str, str]] = [
         StagingUnavailableError("staging", "SlowDown"),
         "'staging': SlowDown",
         "This is retried; if it lasts, see https://health.aws.amazon.com",
+    ),
+    (
+        PermissionMissingError("bedrock:ListImportedModels", "User x is not authorized."),
+        "IAM does not allow bedrock:ListImportedModels",
+        "Allow it to the role or user that calls",
+    ),
+    (
+        AwsUnavailableError("bedrock:ListImportedModels", "ThrottlingException (slow down)"),
+        "AWS did not answer bedrock:ListImportedModels: ThrottlingException (slow down)",
+        "This is retried",
     ),
     (TransferInterruptedError("SIGTERM"), "stopped by SIGTERM", "This is retried"),
     (ModelNotReadyError(MODEL_ARN), MODEL_ARN, "This is retried"),

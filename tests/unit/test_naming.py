@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from model_import.bedrock_rules import bedrock_rules
-from model_import.naming import job_name, model_name
+from model_import.naming import import_key, job_name, model_name
 
 COMMIT = "5c4a6b8f2f0d1e9b7a3c4d5e6f708192a3b4c5d6"
 REPO_IDS = st.one_of(
@@ -48,11 +48,11 @@ def test_bedrock_accepts_the_model_name_of_any_repository(repo_id: str, commit: 
 
 
 @settings(deadline=None)
-@given(MODEL_NAMES, st.text())
+@given(MODEL_NAMES, st.text(), st.integers(1, 9999))
 def test_bedrock_accepts_the_job_name_of_any_model_as_name_and_as_token(
-    name: str, execution_arn: str
+    name: str, identity: str, attempt: int
 ) -> None:
-    job = job_name(name, execution_arn)
+    job = job_name(name, import_key(identity), attempt)
     assert is_accepted("jobName", job)
     assert is_accepted("clientRequestToken", job)
     assert len(job) <= 63
@@ -64,7 +64,7 @@ def test_bedrock_accepts_the_job_name_of_any_model_as_name_and_as_token(
 def test_names_are_the_same_every_time(repo_id: str, commit: str) -> None:
     name = model_name(repo_id, commit)
     assert name == model_name(repo_id, commit)
-    assert job_name(name, "arn:1") == job_name(name, "arn:1")
+    assert import_key(repo_id, commit) == import_key(repo_id, commit)
 
 
 @settings(deadline=None)
@@ -74,12 +74,6 @@ def test_commits_that_differ_at_their_beginning_give_different_names(
 ) -> None:
     same_beginning = commit[:8] == other[:8]
     assert (model_name(repo_id, commit) == model_name(repo_id, other)) == same_beginning
-
-
-@settings(deadline=None)
-@given(MODEL_NAMES, st.text(), st.text())
-def test_each_execution_has_a_job_name_of_its_own(name: str, arn: str, other: str) -> None:
-    assert (job_name(name, arn) == job_name(name, other)) == (arn == other)
 
 
 @pytest.mark.parametrize(
@@ -105,10 +99,10 @@ def test_a_model_name_reads_like_its_repository(repo_id: str, name: str) -> None
     assert is_accepted("importedModelName", name)
 
 
-def test_the_longest_model_name_leaves_the_job_name_its_attempt() -> None:
+def test_the_longest_model_name_leaves_the_job_name_its_key_and_attempt() -> None:
     name = "m" * 63
-    jobs = {job_name(name, f"arn:aws:states:execution:{number}") for number in range(20)}
-    assert len(jobs) == 20
+    jobs = {job_name(name, import_key(f"{number % 20}"), number % 3) for number in range(60)}
+    assert len(jobs) == 60
     assert all(len(job) == 63 for job in jobs)
 
 

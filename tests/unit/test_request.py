@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -10,10 +11,11 @@ from hypothesis import given, settings, strategies as st
 
 from model_import.bedrock_rules import bedrock_rules
 from model_import.errors import InvalidInputError
-from model_import.naming import job_name
+from model_import.forecast import forecast
 from model_import.planning import make_plan
 from model_import.preflight.verdict import judge
 from model_import.request import SOURCE_TAGS, ImportRequest
+from model_import.wanted_import import WantedImport
 
 REPO_ID = "acme/tiny-llama"
 CAUSE_CHARACTERS_AT_MOST = 2_000
@@ -196,9 +198,7 @@ def test_malformed_tags_are_refused(tags: object, found: str) -> None:
 
 @pytest.mark.parametrize("key", [*SOURCE_TAGS, "aws:team", "AWS:x"])
 def test_a_tag_that_the_import_sets_itself_is_refused(key: str) -> None:
-    assert "The import sets huggingface-repository and huggingface-commit itself" in refusal(
-        tags={key: "x"}
-    )
+    assert f"The import sets {', '.join(SOURCE_TAGS)} itself" in refusal(tags={key: "x"})
 
 
 def test_there_is_room_for_the_tags_of_the_import_and_for_no_more() -> None:
@@ -238,7 +238,9 @@ def plan_of(**fields: object) -> dict[str, Any]:
     snapshot = snapshot_of(files)
     verdict = judge(snapshot, FakeReaders(files), "us-east-1")
     request = ImportRequest.from_input({"repo_id": "ACME/Old-Name"} | fields)
-    return make_plan(request, snapshot, verdict, "arn:aws:states:execution:1")
+    wanted = WantedImport.of(request, snapshot.source)
+    estimate = forecast(verdict, "us-east-1", today=date(2026, 11, 24))
+    return make_plan(request, snapshot, wanted, verdict, estimate)
 
 
 def test_a_plan_is_of_the_repository_that_the_hub_answered_with() -> None:
@@ -246,7 +248,6 @@ def test_a_plan_is_of_the_repository_that_the_hub_answered_with() -> None:
     assert (plan["repo_id"], plan["commit"]) == ("acme/tiny-llama", COMMIT)
     assert plan["revision"] == "v1"
     assert plan["model_name"] == f"acme-tiny-llama-{COMMIT[:8]}"
-    assert plan["job_name"] == job_name(plan["model_name"], "arn:aws:states:execution:1")
     assert plan["smoke_test"] == {"prompt": "Why?", "expect": "because"}
     assert plan["figures"]["model_type"] == "llama"
 
@@ -256,10 +257,11 @@ def test_a_plan_has_the_tags_of_the_input_and_of_the_source_as_the_sdk_spells_th
         {"Key": "team", "Value": "nlp"},
         {"Key": "huggingface-repository", "Value": "acme/tiny-llama"},
         {"Key": "huggingface-commit", "Value": COMMIT},
+        {"Key": "huggingface-copy", "Value": "normalised"},
     ]
 
 
 def test_a_model_name_of_the_input_is_taken_as_it_is() -> None:
     plan = plan_of(model_name="My_Model")
     assert plan["model_name"] == "My_Model"
-    assert plan["job_name"].startswith("My-Model-")
+    assert plan["model_name_given"]

@@ -16,6 +16,7 @@ from local.stack import ROOT, read_template
 from model_import import errors  # isort: skip
 from model_import.errors import ModelImportError  # isort: skip
 from model_import.fargate_sizes import is_fargate_size, task_size  # isort: skip
+from model_import.forecast_data import forecast_data  # isort: skip
 from model_import.request import ImportRequest  # isort: skip
 
 if TYPE_CHECKING:
@@ -143,7 +144,13 @@ def test_the_transfer_tries_once_exactly_what_its_modules_raise_for_good() -> No
 def test_a_function_has_ended_before_its_state_times_out() -> None:
     timeouts = {
         f"{name}Function": TASKS[re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)]["TimeoutSeconds"]
-        for name in ("ValidateRepository", "PrepareRepository", "VerifyTransfer", "SmokeTest")
+        for name in (
+            "ValidateRepository",
+            "PrepareRepository",
+            "ClaimImport",
+            "VerifyTransfer",
+            "SmokeTest",
+        )
     }
 
     for name, seconds in timeouts.items():
@@ -165,6 +172,12 @@ def test_every_task_size_that_the_stack_may_choose_is_one_of_fargates() -> None:
         size = task_size(10**12, 1, cpu_units_at_most=units)
         assert size.cpu_units == min(units, 8192)
         assert is_fargate_size(size.cpu_units, size.memory_mib)
+
+
+def test_the_forecast_has_the_same_throughput_everywhere() -> None:
+    default = TEMPLATE["Parameters"]["ForecastMegabytesPerSecond"]["Default"]
+
+    assert default == forecast_data().megabytes_per_second.value
 
 
 def test_every_choice_closes_with_the_failure_route() -> None:

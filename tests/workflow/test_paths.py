@@ -12,16 +12,19 @@ from workflow_world import (
     GET_JOB,
     GET_MODEL,
     INVOKE,
+    LIST_MODELS,
     PUT_EVENTS,
     REPO_ID,
     RUN_TASK,
     World,
+    repository_files,
     world,
 )
 
 from local.bedrock import BedrockSettings
 from local.hub_faults import Fault as HubFault
-from model_import.naming import job_name, model_name
+from model_import.naming import model_name
+from model_import.wanted_import import WantedImport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +33,8 @@ HAPPY = [
     "Validate Repository",
     "Importable?",
     "Prepare Repository",
+    "Claim Import",
+    "Already Imported?",
     "Transfer Weights",
     "Transfer Slice",
     "Verify Transfer",
@@ -186,6 +191,7 @@ def test_a_hub_that_stays_away_ends_the_execution_by_name(here: World) -> None:
     [
         "ValidateRepositoryFunction",
         "PrepareRepositoryFunction",
+        "ClaimImportFunction",
         "VerifyTransferFunction",
         "SmokeTestFunction",
     ],
@@ -201,6 +207,7 @@ def test_a_function_that_lambda_throttles_is_invoked_again(here: World, name: st
     ("name", "state"),
     [
         ("PrepareRepositoryFunction", "Prepare Repository"),
+        ("ClaimImportFunction", "Claim Import"),
         ("VerifyTransferFunction", "Verify Transfer"),
         ("SmokeTestFunction", "Smoke Test"),
     ],
@@ -359,15 +366,12 @@ def test_a_job_that_this_execution_has_started_already_is_joined(here: World) ->
 
     def start_the_job_and_lose_the_answer() -> None:
         here.before.clear()
-        running = here.aws.account.client("stepfunctions").list_executions(
-            stateMachineArn=here.aws.stack.state_machine_arn, statusFilter="RUNNING"
-        )
-        execution_arn = running["executions"][0]["executionArn"]
         s3 = here.aws.account.client("s3")
         key = s3.list_objects_v2(Bucket=bucket, Prefix="models/")["Contents"][0]["Key"]
+        wanted = wanted_of(key)
         bedrock.create_model_import_job(
-            jobName=job_name_of(key, execution_arn),
-            importedModelName=model_name_of(key),
+            jobName=wanted.job_name(1),
+            importedModelName=wanted.model_name,
             roleArn=role,
             modelDataSource={"s3DataSource": {"s3Uri": f"s3://{bucket}/{key.rpartition('/')[0]}/"}},
         )
@@ -383,25 +387,104 @@ def test_a_job_that_this_execution_has_started_already_is_joined(here: World) ->
     assert jobs_of(here) == 1
 
 
-def model_name_of(key: str) -> str:
+def wanted_of(key: str) -> WantedImport:
     _, organisation, name, commit, _ = key.split("/")
-    return model_name(f"{organisation}/{name}", commit)
+    repo_id = f"{organisation}/{name}"
+    return WantedImport(
+        repo_id, commit, normalise=True, model_name=model_name(repo_id, commit), name_given=False
+    )
 
 
-def job_name_of(key: str, execution_arn: str) -> str:
-    return job_name(model_name_of(key), execution_arn)
+def import_elsewhere(here: World, name: str) -> str:
+    """Import a model that is nothing of this project's, and return its ARN."""
+    s3, bedrock = here.aws.account.client("s3"), here.aws.account.client("bedrock")
+    bucket = here.aws.stack.outputs["StagingBucketName"]
+    for path, content in repository_files().items():
+        s3.put_object(Bucket=bucket, Key=f"elsewhere/{path}", Body=content)
+    bedrock.create_model_import_job(
+        jobName=f"elsewhere-{name}",
+        importedModelName=name,
+        roleArn=here.aws.stack.outputs["ModelImportRoleArn"],
+        modelDataSource={"s3DataSource": {"s3Uri": f"s3://{bucket}/elsewhere/"}},
+    )
+    job: dict[str, str] = {"status": "InProgress"}
+    while job["status"] == "InProgress":
+        job = bedrock.get_model_import_job(jobIdentifier=f"elsewhere-{name}")
+    return job["importedModelArn"]
 
 
-def test_a_model_of_the_same_name_is_never_imported_twice(here: World) -> None:
-    first = here.run()
+def test_a_full_quota_of_models_refuses_before_anything_is_moved_and_names_them(
+    here: World,
+) -> None:
+    for name in ("one", "two", "three"):
+        import_elsewhere(here, name)
 
-    second = here.run()
+    outcome = here.run()
 
-    assert first.status == "SUCCEEDED"
-    assert second.error == "ModelNameTakenError"
-    assert str(first.model_name) in str(second.cause)
-    assert second.states[-6:] == ["Start Import", "Worth Waiting?", "Join Import Job", *FAILURE]
+    assert outcome.error == "ModelNotImportableError"
+    assert outcome.states == [*HAPPY[:2], *FAILURE]
+    assert "3 of 3 slots are taken, by one, three, two" in str(outcome.cause)
+    assert here.tasks.runs == 0
+
+
+def test_a_name_that_somebody_else_has_refuses_before_anything_is_moved(here: World) -> None:
+    arn = import_elsewhere(here, "mine")
+
+    outcome = here.run(model_name="mine")
+
+    assert outcome.error == "ModelNotImportableError"
+    assert "MODEL_NAME_TAKEN" in str(outcome.cause)
+    assert arn in str(outcome.cause)
+    assert here.tasks.runs == 0
+
+
+def test_a_name_that_somebody_takes_while_the_weights_are_moved_is_theirs(here: World) -> None:
+    def take_the_name() -> None:
+        here.before.clear()
+        s3, bucket = here.aws.account.client("s3"), here.aws.stack.outputs["StagingBucketName"]
+        key = s3.list_objects_v2(Bucket=bucket, Prefix="models/")["Contents"][0]["Key"]
+        import_elsewhere(here, wanted_of(key).model_name)
+
+    here.before[CREATE_JOB] = take_the_name
+
+    outcome = here.run()
+
+    assert outcome.error == "ModelNameTakenError"
+    assert str(outcome.model_name) in str(outcome.cause)
+    assert outcome.states[-6:] == ["Start Import", "Worth Waiting?", "Join Import Job", *FAILURE]
     assert jobs_of(here) == 1
+
+
+def test_an_account_that_may_not_be_read_is_refused_with_the_action_that_is_missing(
+    here: World,
+) -> None:
+    here.fail(LIST_MODELS, "AccessDeniedException")
+
+    outcome = here.run()
+
+    assert outcome.error == "ModelNotImportableError"
+    assert "Allow bedrock:ListImportedModels to" in str(outcome.cause)
+    assert jobs_of(here) == here.tasks.runs == 0
+
+
+def test_an_account_that_does_not_answer_is_asked_again_and_never_taken_for_empty(
+    here: World,
+) -> None:
+    here.fail(LIST_MODELS, "ThrottlingException", times=1000)
+
+    outcome = here.run()
+
+    assert outcome.error == "AwsUnavailableError"
+    assert outcome.states == ["Validate Repository", *FAILURE]
+    assert jobs_of(here) == here.tasks.runs == 0
+
+
+def test_the_forecast_comes_with_the_output_and_with_the_event(here: World) -> None:
+    output = here.run_for_output()
+
+    assert output["forecast"]["usd_per_active_hour"]["unit"].startswith("USD")
+    (event,) = here.events()
+    assert event["detail"]["forecast"] == output["forecast"]
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "InternalServerException"])

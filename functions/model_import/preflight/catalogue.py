@@ -16,6 +16,7 @@ class Subject(StrEnum):
     """What a finding is about, in the order in which a person reads of it."""
 
     REGION = "Region"
+    ACCOUNT = "Account"
     REPOSITORY = "Repository"
     ARCHITECTURE = "Architecture"
     CONFIGURATION = "Configuration"
@@ -74,6 +75,75 @@ _ENTRIES: Final = (
         "error",
         "Bedrock imports the family, but not in this Region.",
         _SUPPORTED_REGION,
+    ),
+    CatalogueEntry(
+        "MODEL_NAME_TAKEN",
+        Subject.ACCOUNT,
+        "error",
+        "Another model of the account, or one that is being imported, has the name.",
+        "Give another model_name, or delete the model that has it if nobody uses it.",
+    ),
+    CatalogueEntry(
+        "MODEL_QUOTA_FULL",
+        Subject.ACCOUNT,
+        "error",
+        "The account has as many imported models as its quota allows; those being imported count.",
+        "Delete a model that nobody uses (aws bedrock delete-imported-model --model-identifier "
+        "NAME), or have the quota raised in Service Quotas.",
+    ),
+    CatalogueEntry(
+        "PERMISSION_MISSING",
+        Subject.ACCOUNT,
+        "error",
+        "IAM does not allow a call without which nobody can tell whether the model was imported "
+        "before. In `model-import check` it is a warning: the stack may be allowed more.",
+        "Allow the action to the role or user that runs this.",
+    ),
+    CatalogueEntry(
+        "ACCOUNT_NOT_CHECKED",
+        Subject.ACCOUNT,
+        "warning",
+        "There are no AWS credentials, or none that AWS takes: names, quotas and running imports "
+        "are not known.",
+        "To check them now, run this with AWS credentials of the account of the stack.",
+    ),
+    CatalogueEntry(
+        "IMPORT_SLOT_TAKEN",
+        Subject.ACCOUNT,
+        "warning",
+        "As many import jobs are running as the account may have at a time.",
+        "Nothing is to be done: an execution moves the weights meanwhile, and will wait for the "
+        "slot.",
+    ),
+    CatalogueEntry(
+        "MODEL_ALREADY_IMPORTED",
+        Subject.ACCOUNT,
+        "warning",
+        "The same commit of the repository was imported before.",
+        "Use it. For a copy beside it, which takes a slot and is billed for storage, give a "
+        "model_name of its own.",
+    ),
+    CatalogueEntry(
+        "MODEL_BEING_IMPORTED",
+        Subject.ACCOUNT,
+        "warning",
+        "The same commit of the repository is being imported.",
+        "Nothing is to be done.",
+    ),
+    CatalogueEntry(
+        "MODEL_IMPORTED_BY_ANOTHER_NAME",
+        Subject.ACCOUNT,
+        "warning",
+        "The same commit was imported before, and a model_name was given that is another.",
+        "Leave model_name out to use the model that there is: a second one takes a slot and is "
+        "billed for storage.",
+    ),
+    CatalogueEntry(
+        "QUOTA_UNREADABLE",
+        Subject.ACCOUNT,
+        "warning",
+        "IAM does not allow to read a quota of the account, and the default was assumed.",
+        "Allow the action to the role or user that runs this.",
     ),
     CatalogueEntry(
         "FILE_MISSING",

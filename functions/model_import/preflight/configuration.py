@@ -26,13 +26,6 @@ _DTYPES: Final = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 def check_configuration(config: dict[str, Any], region: str) -> Iterator[Finding]:
     """Yield what is wrong with the configuration; `region` is where the import would run."""
     rules = bedrock_rules()
-    if region not in rules.regions:
-        yield Finding.of(
-            "REGION_UNSUPPORTED",
-            region,
-            found="Custom Model Import does not exist in this Region",
-            accepted=f"Regions: {', '.join(rules.regions)}.",
-        )
     architecture = rules.architecture(str(config.get("model_type")))
     if architecture is None:
         yield _unsupported(config)

@@ -14,6 +14,7 @@ from model_import.bedrock_rules import bedrock_rules
 from model_import.chat_template import TOKENIZER_CONFIG, template_file
 from model_import.json_files import parse_json
 from model_import.normalisation import Normalised, normalise
+from model_import.preflight.account import check_region
 from model_import.preflight.chat_template import check_chat_template
 from model_import.preflight.configuration import (
     CONFIG,
@@ -46,7 +47,7 @@ from model_import.preflight.tokenizer_file import read_without_merges
 from model_import.preflight.weights import RangeReader, check_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from model_import.bedrock_rules import Architecture, Kind
     from model_import.hub import Snapshot
@@ -106,6 +107,10 @@ class Verdict:
         """Return whether no finding refuses the repository."""
         return all(finding.severity != "error" for finding in self.findings)
 
+    def joined_by(self, findings: Iterable[Finding]) -> Verdict:
+        """Return the verdict with more findings, in their places."""
+        return replace(self, findings=_ordered((*self.findings, *findings)))
+
     def figures(self) -> dict[str, Any]:
         """Return everything but the findings."""
         return {name: value for name, value in asdict(self).items() if name != "findings"}
@@ -155,6 +160,7 @@ def judge(  # noqa: PLR0913 – each is one thing of its own, most with a defaul
     copy = _copy(files, small_files)
     staged = copy.files if normalising else small_files
     parsed = {path: parse_json(content) for path, content in staged.items()}
+    findings += check_region(region)
     findings += check_purpose(snapshot)
     findings += check_licence(snapshot.card.licence, licences)
     findings += check_scan(snapshot, _needed_paths(files, parsed.get))
@@ -175,7 +181,7 @@ def judge(  # noqa: PLR0913 – each is one thing of its own, most with a defaul
     findings += _check_text(staged, parsed.get, config, weights.headers, row)
     findings += [_of_change(change, normalising=normalising) for change in copy.changes]
     return Verdict(
-        findings=tuple(sorted(findings, key=lambda finding: finding.severity)),
+        findings=_ordered(findings),
         licence=_legible_text(str(snapshot.card.licence) or None),
         model_type=_legible_text((config or {}).get("model_type")),
         architecture=_legible_text(architecture_class(config or {})),
@@ -213,6 +219,10 @@ def _template_file(
 ) -> str | None:
     config = read_json(TOKENIZER_CONFIG)
     return template_file(small_files, config if isinstance(config, dict) else {})
+
+
+def _ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(findings, key=lambda finding: finding.severity))
 
 
 def _read_small_files(

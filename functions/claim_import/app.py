@@ -1,0 +1,54 @@
+"""Claim Import: the plan to what this execution is to do about it, as one of perhaps many."""
+
+from __future__ import annotations
+
+import functools
+import os
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools import Logger
+
+from model_import.account import ACCOUNT_CALLS
+from model_import.claims import Claims
+from model_import.import_course import choose_course
+from model_import.settings import Settings
+from model_import.wanted_import import WantedImport
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+    from mypy_boto3_bedrock import BedrockClient
+
+logger = Logger()
+
+
+@functools.cache
+def claims() -> Claims:
+    """Return the claims of this stack."""
+    return Claims(
+        s3=boto3.client("s3"),
+        states=boto3.client("stepfunctions"),
+        bucket=Settings.from_environ(os.environ).staging_bucket,
+    )
+
+
+@functools.cache
+def bedrock() -> BedrockClient:
+    """Return the Bedrock client."""
+    return boto3.client("bedrock", config=ACCOUNT_CALLS)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Return the action, and the job, the model or the execution that it is about."""
+    logger.append_keys(execution_arn=event["execution_arn"])
+    course = choose_course(
+        WantedImport.from_plan(event["plan"]),
+        claims(),
+        bedrock(),
+        execution_arn=event["execution_arn"],
+        started=datetime.fromisoformat(event["started_at"]),
+    )
+    logger.info("course", **course.to_dict())
+    return course.to_dict()
