@@ -34,7 +34,8 @@ def test_the_lists_of_licences_are_those_of_the_stack(
 def test_the_template_gives_the_lists_to_the_function_that_validates() -> None:
     properties = read_template()["Resources"]["ValidateRepositoryFunction"]["Properties"]
     variables = properties["Environment"]["Variables"]
-    assert variables == {
-        "LICENCES_ALLOWED": {"Fn::Join": [",", {"Ref": "LicencesAllowed"}]},
-        "LICENCES_DENIED": {"Fn::Join": [",", {"Ref": "LicencesDenied"}]},
-    }
+    for name, parameter in (
+        ("LICENCES_ALLOWED", "LicencesAllowed"),
+        ("LICENCES_DENIED", "LicencesDenied"),
+    ):
+        assert variables[name] == {"Fn::Join": [",", {"Ref": parameter}]}
