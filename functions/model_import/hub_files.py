@@ -32,7 +32,7 @@ from model_import.errors import (
     RevisionNotFoundError,
 )
 from model_import.http_pools import HttpPools, PoolsClosedError, untrusted_certificate
-from model_import.range_read import CHUNK_BYTES, RangeRead
+from model_import.range_read import RangeRead
 from model_import.retries import Retries, TransientError
 from model_import.whole_file_stream import WholeFileStream
 
@@ -421,7 +421,7 @@ def _asked_wait(response: BaseHTTPResponse) -> float | None:
 
 
 def _fill_from(response: BaseHTTPResponse, read: RangeRead) -> None:
-    while count := response.readinto(read.left[:CHUNK_BYTES]):
+    while count := response.readinto(read.step):
         read.advance(count)
     if read.left:
         raise TransientError("the body ended before the range")

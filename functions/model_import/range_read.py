@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 CHUNK_BYTES: Final = 256 * 1024
-"""What is lost at most when a connection drops, and the step in which arrival is told."""
+"""The step in which a slow connection is read, and its arrival told; a drop loses one at most."""
+
+_FAST_CHUNKS: Final = 4
+"""The step of a connection that brings as many a second: it costs less, and ends soon enough."""
 
 
 class RangeAbandonedError(Exception):
@@ -46,6 +49,7 @@ class RangeRead:
         self._arrived = arrived
         self._clock = clock
         self._began_at = self._moved_at = clock()
+        self._step_bytes = CHUNK_BYTES
         self._cut = Cut()
         self._is_open = False
         self._is_abandoned = False
@@ -65,6 +69,11 @@ class RangeRead:
         """Return what is still to be filled."""
         return self._buffer[self.reached :]
 
+    @property
+    def step(self) -> memoryview:
+        """Return where the next bytes go."""
+        return self._buffer[self.reached : self.reached + self._step_bytes]
+
     def filled(self, count: int) -> memoryview:
         """Return the first bytes of the range, which have been reached."""
         return self._buffer[:count]
@@ -76,7 +85,11 @@ class RangeRead:
 
     def moved(self, count: int) -> None:
         """Count bytes that came, whether they are of the range or on the way to it."""
-        self._moved_at = self._clock()
+        now = self._clock()
+        fast_bytes = _FAST_CHUNKS * CHUNK_BYTES
+        is_fast = count >= fast_bytes * (now - self._moved_at)
+        self._step_bytes = fast_bytes if is_fast else CHUNK_BYTES
+        self._moved_at = now
         self._arrived(count)
 
     def age(self, now: float) -> float:
@@ -101,6 +114,7 @@ class RangeRead:
         self._cut = Cut()
         self.check()  # after there is a new cut, or an abandonment could miss both
         self._moved_at = self._clock()
+        self._step_bytes = CHUNK_BYTES
         self._is_open = True
         try:
             yield self._cut

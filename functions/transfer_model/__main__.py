@@ -7,6 +7,7 @@ nothing does when no further try will mend it.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -79,6 +80,8 @@ def _transfer(settings: Settings, task: TaskToken, logger: Logger) -> None:
         connections=settings.connections,
         patience_seconds=settings.patience_seconds,
     )
+    # What there is by now stays: searching it for cycles again and again would find none.
+    gc.freeze()
     with progress_object.ending(), closing(metrics):
         with closing(hub_files) as hub:
             report = transfer_slice(slice_, hub, s3, at_once, tell)
