@@ -3,7 +3,7 @@ UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .tools/bin/uv)
 RUN := $(UV) run --frozen
 export SAM_CLI_TELEMETRY = 0
 
-.PHONY: demo test fuzz lint build local bench bench-70b bench-preflight requirements picture findings
+.PHONY: demo test fuzz soak lint build local bench bench-70b bench-preflight requirements picture findings
 demo: $(UV)
 	$(RUN) python -m local run model-import/Tiny-Quiz-Llama-Instruct
 
@@ -13,6 +13,9 @@ test: $(UV)
 fuzz: $(UV)
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-300} $(RUN) pytest \
 		tests/unit/test_preflight_malformed.py tests/unit/test_hostile_checkpoints.py
+
+soak: $(UV)
+	PYTHONPATH=functions:.:tests $(RUN) python -W error tests/fault_soak.py
 
 lint: $(UV)
 	$(RUN) ruff check

@@ -16,6 +16,7 @@ FaultKind = Literal[
     "truncate",
     "stall",
     "flip_byte",
+    "overlong",
 ]
 
 
@@ -29,7 +30,7 @@ class Fault:
             file with 200; `wrong_content_range` shifts the Content-Range by one; `reset`
             (RST), `truncate` (FIN) and `stall` (waits for `FaultPlan.release`) come after
             `after_bytes` of a body that is longer; `flip_byte` inverts the byte at `offset` of the
-            file, in every answer that contains it.
+            file, in every answer that contains it; `overlong` sends 100 bytes more than the range.
         match: regular expression searched in "METHOD path", the path decoded and without query.
         times: how many requests are struck; None: all.
         skip: how many requests that would be struck pass first.
@@ -94,6 +95,12 @@ class FaultPlan:
         """The faults committed so far, once for each request."""
         with self._lock:
             return tuple(self._struck)
+
+    def take_struck(self) -> tuple[Fault, ...]:
+        """Returns the faults committed since it was last called, once for each request."""
+        with self._lock:
+            struck, self._struck = tuple(self._struck), []
+            return struck
 
     def take(
         self, line: str, *kinds: FaultKind, affects: Callable[[Fault], bool] = lambda _: True

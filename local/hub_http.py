@@ -24,6 +24,7 @@ Role = Literal["hub", "cdn"]
 
 _BYTE_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _LOGGED_REQUESTS = 100_000
+_SURPLUS = b"\0" * 100
 
 
 @dataclass(frozen=True)
@@ -319,12 +320,14 @@ class _Connection(BaseHTTPRequestHandler):
             "truncate",
             "stall",
             "flip_byte",
+            "overlong",
             affects=lambda fault: _is_within(fault, body),
         )
         self.server.log.add(self.server.site.role, request, answer.status, len(body))
         self.send_response_only(answer.status, HTTPStatus(answer.status).phrase)
         self.send_header("Date", self.date_time_string())
-        self.send_header("Content-Length", str(len(answer.body)))
+        surplus = _SURPLUS if fault is not None and fault.kind == "overlong" else b""
+        self.send_header("Content-Length", str(len(answer.body) + len(surplus)))
         for name, text in answer.headers.items():
             self.send_header(name, _header_text(text))
         self.end_headers()
@@ -333,6 +336,9 @@ class _Connection(BaseHTTPRequestHandler):
     def _send_body(self, body: bytes | FileSlice, fault: Fault | None) -> None:
         if fault is None:
             self._write(body)
+        elif fault.kind == "overlong":
+            self._write(body)
+            self._write(_SURPLUS)
         elif fault.kind == "flip_byte":
             self._write_flipped(body, fault.offset - _offset(body))
         else:

@@ -78,6 +78,7 @@ class Rig:
     hub: LocalHub
     files: tuple[RepositoryFile, ...]
     source: Source
+    folder: Path
     token: str | None = None
     progress: list[Progress] = field(default_factory=list)
 
@@ -167,7 +168,7 @@ def rig(  # noqa: PLR0913 settings, each with its default
             LocalHub([Repository(REPO_ID, folder, **repository)], faults=faults)
         )
         source = Source(hub.endpoint, REPO_ID, snapshot.commit)
-        yield Rig(s3_url, s3, hub, listed, source, token)
+        yield Rig(s3_url, s3, hub, listed, source, folder, token)
 
 
 def _delete_bucket(s3: S3Client) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import threading
 import uuid
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -60,11 +60,14 @@ class InlineTasks:
         environment = {entry["name"]: entry["value"] for entry in override["environment"]}
         ends = self.ends_of_slice.get(slice_number(request)) or self.ends
         end = ends.pop(0) if ends else 0
+        failure = (end, "made to fail") if isinstance(end, str) else None
         if end == 0:
-            end = self._transfer(environment)
-        elif isinstance(end, str):
-            self._fail(environment, end, "made to fail")
-        task = InlineTask(f"{request['cluster']}/{uuid.uuid4().hex}", end)
+            failure = self._transfer(environment)
+        task = InlineTask(
+            f"{request['cluster']}/{uuid.uuid4().hex}",
+            None if isinstance(end, str) else end,
+            None if failure is None else partial(self._fail, environment["TASK_TOKEN"], *failure),
+        )
         self._tasks[task.arn] = task
         return task
 
@@ -82,7 +85,8 @@ class InlineTasks:
         del reason
         return self._tasks[arn]
 
-    def _transfer(self, environment: dict[str, str]) -> int | str:
+    def _transfer(self, environment: dict[str, str]) -> tuple[str, str] | None:
+        """Return name and cause of the error that it came to."""
         s3 = boto3.client(
             "s3", endpoint_url=self.aws.account.endpoint, region_name="us-east-1", config=PRESIGNING
         )
@@ -94,19 +98,16 @@ class InlineTasks:
         try:
             report = transfer_slice(slice_, hub, s3, settings, lambda _: None)
         except Exception as error:  # noqa: BLE001 – the task reports whatever it was
-            self._fail(environment, type(error).__name__, str(error))
-            return 1
+            return type(error).__name__, str(error)
         finally:
             hub.close()
             s3.close()
         write_record(s3, slice_.staging.bucket, slice_.report_key, report.to_dict())
-        return 0
+        return None
 
-    def _fail(self, environment: dict[str, str], error: str, cause: str) -> None:
-        # Once RunTask has answered: the state listens to the token from then on.
+    def _fail(self, task_token: str, error: str, cause: str) -> None:
         client = self.aws.account.client("stepfunctions")
-        arguments = {"taskToken": environment["TASK_TOKEN"], "error": error, "cause": cause}
-        threading.Timer(0.1, lambda: client.send_task_failure(**arguments)).start()
+        client.send_task_failure(taskToken=task_token, error=error, cause=cause)
 
 
 def slice_number(request: dict[str, Any]) -> int:
@@ -118,27 +119,32 @@ def slice_number(request: dict[str, Any]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class InlineTask:
-    """A task that has ended, with an exit code or an error that it sent by its token."""
+    """A task that has ended with an exit code, or reports a failure by its token, or hangs."""
 
     arn: str
-    end: int | str | None
+    exit_code: int | None
+    report_failure: Callable[[], None] | None = None
 
     def describe(self) -> dict[str, Any]:
         """Return it as DescribeTasks does."""
-        if self.end is None:
+        # Whoever asks has a state that waits; it asks again if it did not hear the token yet.
+        if self.report_failure is not None:
+            self.report_failure()
+        if self.report_failure is not None or self.exit_code is None:
             return {
                 "taskArn": self.arn,
                 "clusterArn": self.arn.rpartition("/")[0],
                 "lastStatus": "RUNNING",
                 "containers": [{"name": "transfer", "lastStatus": "RUNNING"}],
             }
-        code = self.end if isinstance(self.end, int) else 1
         return {
             "taskArn": self.arn,
             "clusterArn": self.arn.rpartition("/")[0],
             "lastStatus": "STOPPED",
             "stoppedReason": "Essential container in task exited",
-            "containers": [{"name": "transfer", "lastStatus": "STOPPED", "exitCode": code}],
+            "containers": [
+                {"name": "transfer", "lastStatus": "STOPPED", "exitCode": self.exit_code}
+            ],
         }
 
 

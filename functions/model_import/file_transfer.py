@@ -70,6 +70,16 @@ class FileTransfer:
         self._is_done = False
 
     @property
+    def path(self) -> str:
+        """Return where in the repository the file is."""
+        return self._file.path
+
+    @property
+    def is_opened(self) -> bool:
+        """Return whether its object and its upload were looked for, and found or made."""
+        return self._opened_at is not None
+
+    @property
     def part_count(self) -> int:
         """Return how many parts there are; at least one."""
         return len(self._ranges)

@@ -52,6 +52,12 @@ def open_upload(
     return created["UploadId"]
 
 
+def abort_open_uploads(client: S3Client, bucket: Mapping[str, Any], key: str) -> None:
+    """Abort all that is open of a key."""
+    for upload in _open_uploads(client, bucket, key):
+        client.abort_multipart_upload(**bucket, Key=key, UploadId=upload["UploadId"])
+
+
 def _open_uploads(
     client: S3Client, bucket: Mapping[str, Any], key: str
 ) -> list[MultipartUploadTypeDef]:

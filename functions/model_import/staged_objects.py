@@ -16,12 +16,12 @@ from botocore.exceptions import ClientError
 
 from model_import.checkpoint import PREFIX as CHECKPOINTS, Checkpoint
 from model_import.crc64 import crc64, crc64_base64, crc64_from_base64, joined_crc64
-from model_import.open_uploads import find_open_upload, open_upload
+from model_import.open_uploads import abort_open_uploads, find_open_upload, open_upload
 from model_import.staged_object import StagedObject
 from model_import.uploaded_part import UploadedPart
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from mypy_boto3_s3 import S3Client
 
@@ -189,13 +189,21 @@ class StagedObjects:
             upload = self._uploads.pop(upload_id)
         self._client.abort_multipart_upload(**self._bucket, Key=upload.key, UploadId=upload_id)
 
-    def abort_open(self) -> list[Exception]:
-        """Abort every upload that is neither completed nor aborted; return what went wrong."""
+    def abort_open(self, paths: Iterable[str] = ()) -> list[Exception]:
+        """Abort every upload that is neither completed nor aborted; return what went wrong.
+
+        Those of `paths` may be of an earlier try, and are looked for.
+        """
         failures: list[Exception] = []
         for upload_id in list(self._uploads):
             try:
                 self.abort(upload_id)
             except Exception as error:  # noqa: BLE001 the others are to be aborted all the same
+                failures.append(error)
+        for path in paths:
+            try:
+                abort_open_uploads(self._client, self._bucket, self._staging.key(path))
+            except Exception as error:  # noqa: BLE001 as above
                 failures.append(error)
         return failures
 

@@ -191,13 +191,18 @@ class _SliceTransfer:
                     self._unverified.delete(file.path)
         except BaseException as error:
             if isinstance(error, ModelImportError) and not isinstance(error, TRANSIENT):
-                failures = self._objects.abort_open() + self._unverified.abort_open()
+                failures = self._objects.abort_open(self._paths_of_earlier_tries())
+                failures += self._unverified.abort_open()
                 for failure in failures:
                     error.add_note(f"An upload is still open, since aborting it failed: {failure}")
             raise
         finally:
             self._puts.close()
         return self._tally.report()
+
+    def _paths_of_earlier_tries(self) -> list[str]:
+        """Return the files in parts whose uploads this try did not come to look at."""
+        return [file.path for file in self._files if file.part_count > 1 and not file.is_opened]
 
     def _move(self, on_progress: Callable[[Progress], None]) -> None:
         with ThreadPoolExecutor(self._settings.connections + 1, "transfer") as threads:

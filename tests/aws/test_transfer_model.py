@@ -170,7 +170,9 @@ def test_a_task_that_nobody_waits_for_stops_and_keeps_its_parts_for_the_next(
 ) -> None:
     timed_out = Answer(400, {"x-amzn-errortype": "TaskTimedOut"}, b'{"__type": "TaskTimedOut"}')
     with task_of(s3_url, tmp_path, timed_out) as task:
-        task.transfer.hub.faults.add(Fault("stall", match=f"GET .*{SHARD}", after_bytes=900))
+        # For ever, or a second request would bring what the first one holds back.
+        stall = Fault("stall", match=f"GET .*{SHARD}", after_bytes=900, times=None)
+        task.transfer.hub.faults.add(stall)
 
         code, out, _ = task.run()
 

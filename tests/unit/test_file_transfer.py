@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 from loopback_transfer import bytes_of
 
 from model_import.crc64 import crc64, joined_crc64
@@ -96,6 +96,7 @@ def files_in_any_order(draw: st.DrawFn) -> tuple[int, int, list[int]]:
     return part_bytes, size, draw(st.permutations(range(max(1, -(-size // part_bytes)))))
 
 
+@settings(deadline=None)
 @given(files_in_any_order(), st.integers(1, 3))
 def test_any_size_and_any_order_of_parts_give_the_same_bytes_and_hashes(
     case: tuple[int, int, list[int]], checkpoint_parts: int

@@ -531,13 +531,15 @@ def test_closing_wakes_a_thread_that_waits_for_an_answer() -> None:
 
 def test_closing_ends_the_waits_between_attempts() -> None:
     with scripted_server(Answer(429, {"RateLimit": '"api";r=0;t=300'})) as hub:
-        files = HubFiles(Source(hub.url, REPO_ID, "abc"))
+        files = HubFiles(Source(hub.url, REPO_ID, "abc"), patience_seconds=1000)
+        failed = threading.Event()
+        files.report_failures(lambda _: failed.set())
         with ThreadPoolExecutor() as threads:
             opening = threads.submit(files.open, "a")
-            assert hub.asked.wait(10)
+            assert failed.wait(60)
             files.close()
             with pytest.raises(PoolsClosedError):
-                opening.result(timeout=10)
+                opening.result(timeout=60)
 
 
 def test_a_proxy_of_the_environment_is_used_with_its_credentials(

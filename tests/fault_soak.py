@@ -1,0 +1,264 @@
+"""Transfers under random faults, each held against what may never be: wrong, left open, or told.
+
+    SOAK_SEED=1 SOAK_FAULTS=1000 python tests/fault_soak.py
+
+The same seed draws the same faults; which request of a kind each one meets is the threads' to say.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import random
+import sys
+import tempfile
+import traceback
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from loopback_transfer import CREDENTIALS, PREFIX, bytes_of, rig
+from s3_server import S3Fault, S3Server, s3_server
+
+from local.hub_faults import Fault
+from model_import import errors
+from model_import.range_reads import Patience
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from loopback_transfer import Rig
+
+    from model_import.progress import Progress
+
+TOKEN: Final = "hf_made_up_token_of_the_soak"
+FILES: Final = {
+    "a.safetensors": bytes_of(20_500, seed=1),
+    "b.safetensors": bytes_of(5_001, seed=2),
+    "c.safetensors": bytes_of(700, seed=3),
+    "d.safetensors": b"",
+    "t.json": b"{}",
+}
+_CHANGED: Final = "b.safetensors"
+_SECRETS: Final = (TOKEN, "Signature=", "X-Amz-Credential", CREDENTIALS["aws_secret_access_key"])
+_TRIES_WITH_FAULTS: Final = 8
+_TRIES_AT_MOST: Final = 12
+
+HUB_FAULTS: Final[dict[str, dict[str, Any]]] = {
+    "Hub: 500": {"kind": "status", "status": 500},
+    "Hub: 502": {"kind": "status", "status": 502},
+    "Hub: 429 with RateLimit": {"kind": "status", "status": 429},
+    "Hub: 403 expired": {"kind": "expire", "match": "GET /xet"},
+    "Hub: reset mid-body": {"kind": "reset", "match": "GET", "after_bytes": 300},
+    "Hub: short body": {"kind": "truncate", "match": "GET", "after_bytes": 300},
+    "Hub: one flipped byte": {"kind": "flip_byte", "match": "GET /xet.*a.safe", "offset": 9_300},
+    "Hub: stall": {"kind": "stall", "match": "GET /xet", "after_bytes": 300},
+    "Hub: 200 instead of 206": {"kind": "ignore_range", "match": "GET /xet"},
+    "Hub: wrong Content-Range": {"kind": "wrong_content_range", "match": "GET /xet"},
+    "Hub: body too long": {"kind": "overlong", "match": "GET /xet"},
+}
+S3_FAULTS: Final[dict[str, dict[str, Any]]] = {
+    "S3: 500": {"kind": "refuse"},
+    "S3: SlowDown": {"kind": "refuse", "status": 503, "code": "SlowDown"},
+    "S3: reset": {"kind": "drop"},
+    "S3: answer lost": {"kind": "lose_answer"},
+    "S3: NoSuchUpload": {"kind": "vanish", "match": "UploadPart "},
+    "S3: wrong ETag": {"kind": "wrong_etag", "match": "UploadPart "},
+    "S3: clock skew": {"kind": "refuse", "status": 403, "code": "RequestTimeTooSkewed"},
+    "S3: ExpiredToken": {"kind": "refuse", "status": 400, "code": "ExpiredToken"},
+    "S3: hears nothing more (kill -9)": {"kind": "drop", "times": math.inf},
+}
+CHANGED: Final = "Hub: file changed mid-way"
+SIGTERM: Final = "task: SIGTERM"
+
+
+@dataclass
+class Soak:
+    """What was struck and what came of it: by name of the fault, the outcomes of its transfers."""
+
+    seed: int
+    outcomes: dict[str, Counter[str]] = field(default_factory=dict)
+    faults: int = 0
+    transfers: int = 0
+
+    def count(self, struck: Counter[str], outcome: str) -> None:
+        """Count the faults of one transfer under how it ended."""
+        self.transfers += 1
+        for name, times in struck.items():
+            self.outcomes.setdefault(name, Counter())[outcome] += times
+            self.faults += times
+
+    def table(self) -> str:
+        """Return a line for each fault with its outcomes."""
+        lines = [f"{'fault':34}{'struck':>7}  outcomes of the transfers that it struck"]
+        for name, outcomes in sorted(self.outcomes.items()):
+            told = ", ".join(f"{outcome} {times}" for outcome, times in outcomes.most_common())
+            lines.append(f"{name:34}{outcomes.total():>7}  {told}")
+        lines.append(f"{self.faults} faults in {self.transfers} transfers, seed {self.seed}")
+        return "\n".join(lines)
+
+
+def soak(seed: int, faults: int) -> Soak:
+    """Strike so many faults; every scenario runs until its files are all there and right.
+
+    Raises:
+        AssertionError: an object was wrong, an upload stayed open, a secret was told, or an error
+            has no name of ours.
+    """
+    done = Soak(seed)
+    scenario = 0
+    while done.faults < faults:
+        _run_scenario(random.Random(f"{seed}/{scenario}"), done)  # noqa: S311 no secret
+        scenario += 1
+    return done
+
+
+def _run_scenario(dice: random.Random, done: Soak) -> None:
+    with (
+        s3_server() as s3,
+        tempfile.TemporaryDirectory() as folder,
+        rig(s3.url, Path(folder), FILES, s3_attempts=2, token=TOKEN) as transfer,
+    ):
+        for number in range(_TRIES_AT_MOST):
+            names = _arm(dice, transfer, s3) if number < _TRIES_WITH_FAULTS else {}
+            is_last = _try_once(dice, transfer, s3, done, names)
+            if is_last:
+                break
+        else:
+            raise AssertionError("Without faults it did not come to an end")
+        assert {path: transfer.stored(path) for path in FILES} == FILES
+        assert s3.uploads == {}
+
+
+def _arm(dice: random.Random, transfer: Rig, s3: S3Server) -> dict[object, str]:
+    names: dict[object, str] = {}
+    for name in dice.sample(list(HUB_FAULTS), dice.randrange(4)):
+        hub_fault = Fault(
+            **{
+                "times": dice.choice([1, 1, 2, 5]),
+                "skip": dice.randrange(20) if name != "Hub: one flipped byte" else 0,
+                "reset_seconds": 1,
+                **HUB_FAULTS[name],
+            }
+        )
+        transfer.hub.faults.add(hub_fault)
+        names[hub_fault] = name
+    for name in dice.sample(list(S3_FAULTS), dice.randrange(4)):
+        times = dice.choice([1, 1, 2, 4])
+        s3_fault = S3Fault(**{"times": times, "skip": dice.randrange(50), **S3_FAULTS[name]})
+        s3.add(s3_fault)
+        names[s3_fault] = name
+    return names
+
+
+def _try_once(
+    dice: random.Random, transfer: Rig, s3: S3Server, done: Soak, names: dict[object, str]
+) -> bool:
+    """Run one transfer and return whether all of it is there."""
+    struck: Counter[str] = Counter()
+    looks = dice.randrange(12) if names and dice.random() < 0.25 else None
+    changes = bool(names) and dice.random() < 0.1
+    outcome = "succeeded"
+    with _changed_file(transfer, struck, is_so=changes), _log_records() as records:
+        try:
+            report = transfer.transfer(
+                on_progress=_interrupting(looks, struck),
+                connections=dice.choice([1, 2, 4, 8]),
+                connections_at_start=dice.choice([1, 4]),
+                spare_buffers=dice.choice([0, 2, 4]),
+                attempts=dice.choice([1, 3]),
+                progress_seconds=0.005,
+                read_timeout_seconds=0.3,
+                patience=Patience(dice.choice([0.05, 5]), dice.choice([0.01, 5])),
+            )
+            told = str(report.to_dict())
+        except errors.ModelImportError as error:
+            outcome = type(error).__name__
+            assert hasattr(errors, outcome)
+            told = "".join(traceback.format_exception(error))
+            if not isinstance(error, errors.TRANSIENT):
+                _check_nothing_is_open(s3, error)
+    told += "".join(records)
+    assert not any(secret in told for secret in _SECRETS), told
+    for path, content in FILES.items():
+        stored = s3.objects.get(PREFIX + path)
+        assert stored is None or stored.content == content, f"{path} is wrong"
+    _take_struck(transfer, s3, names, struck)
+    done.count(struck, outcome)
+    return outcome == "succeeded"
+
+
+def _check_nothing_is_open(s3: S3Server, error: BaseException) -> None:
+    is_told = any("still open" in note for note in getattr(error, "__notes__", ()))
+    assert s3.uploads == {} or is_told, (
+        f"{error!r} left {[upload.key for upload in s3.uploads.values()]}"
+    )
+
+
+def _interrupting(looks: int | None, struck: Counter[str]) -> Callable[[Progress], None]:
+    left = iter(range(looks if looks is not None else sys.maxsize))
+
+    def interrupt(_: Progress) -> None:
+        if next(left, None) is None:
+            struck[SIGTERM] += 1
+            raise errors.TransferInterruptedError("SIGTERM")
+
+    return interrupt
+
+
+@contextmanager
+def _changed_file(transfer: Rig, struck: Counter[str], *, is_so: bool) -> Iterator[None]:
+    """Have other bytes of the same length in a file at the Hub, which moves its commit."""
+    folder = transfer.folder
+    if is_so:
+        struck[CHANGED] += 1
+        (folder / _CHANGED).write_bytes(bytes_of(len(FILES[_CHANGED]), seed=9))
+    try:
+        yield
+    finally:
+        if is_so:
+            (folder / _CHANGED).write_bytes(FILES[_CHANGED])
+
+
+@contextmanager
+def _log_records() -> Iterator[list[str]]:
+    records: list[str] = []
+
+    class Keeping(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            records.append(record.getMessage())
+
+    handler = Keeping(logging.INFO)
+    logging.getLogger().addHandler(handler)
+    try:
+        yield records
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+
+def _take_struck(
+    transfer: Rig, s3: S3Server, names: dict[object, str], struck: Counter[str]
+) -> None:
+    transfer.hub.faults.clear()
+    s3.clear_faults()
+    struck.update(names[fault] for fault in transfer.hub.faults.take_struck())
+    dropped_for_good: set[str] = set()
+    for fault in s3.struck:
+        name = names[fault]
+        if fault.times == math.inf and name in dropped_for_good:
+            continue  # one kill, whatever is refused after it
+        dropped_for_good.add(name)
+        struck[name] += 1
+    s3.struck.clear()
+    transfer.hub.faults.release()
+
+
+if __name__ == "__main__":
+    seed = int(os.environ.get("SOAK_SEED") or random.randrange(10**6))  # noqa: S311 no secret
+    sys.stdout.write(f"SOAK_SEED={seed}\n")
+    sys.stdout.flush()
+    outcome = soak(seed, int(os.environ.get("SOAK_FAULTS") or 1000))
+    sys.stdout.write(outcome.table() + "\n")
