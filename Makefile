@@ -35,6 +35,8 @@ bench-70b: $(UV)
 requirements: $(UV)
 	$(UV) export --frozen --quiet --only-group functions --no-hashes --no-annotate \
 		--no-header --no-emit-package hf-xet --output-file functions/requirements.txt
+	$(UV) export --frozen --quiet --only-group transfer --no-annotate --no-header \
+		--output-file functions/transfer_model/requirements.txt
 
 picture: $(UV)
 	$(RUN) python docs/draw_state_machine.py
