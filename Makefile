@@ -19,6 +19,8 @@ lint: $(UV)
 	$(RUN) ruff format --check
 	$(RUN) mypy
 	$(RUN) sam validate --lint --region us-east-1
+	$(RUN) cfn-lint
+	$(UV) tool run --from checkov==3.3.30 checkov --config-file .checkov.yaml
 
 build: $(UV)
 	$(RUN) sam build

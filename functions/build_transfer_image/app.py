@@ -13,6 +13,7 @@ from aws_lambda_powertools import Logger
 from build_transfer_image.image_build import Clients, ImageBuilder, Time
 from build_transfer_image.image_sources import ImageSources
 from build_transfer_image.stack_answer import StackAnswer
+from model_import.bucket_owner import expecting_owner
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -41,9 +42,8 @@ def _image(request_type: str, context: LambdaContext) -> dict[str, str]:
             boto3.client("codebuild"),
             boto3.client("ecr"),
             boto3.client("logs"),
-            boto3.client("s3"),
+            expecting_owner(boto3.client("s3"), os.environ["ACCOUNT_ID"]),
         ),
-        account_id=os.environ["ACCOUNT_ID"],
         project=os.environ["IMAGE_PROJECT"],
         bucket=os.environ["STAGING_BUCKET"],
         repository=os.environ["IMAGE_REPOSITORY"],

@@ -55,7 +55,6 @@ class ImageBuilder:
     """The project that builds, the bucket that it reads from and the repository that it fills."""
 
     clients: Clients
-    account_id: str
     project: str
     bucket: str
     repository: str
@@ -70,12 +69,7 @@ class ImageBuilder:
         digest = self._find_digest(tag)
         if digest is not None:
             return digest
-        self.clients.s3.put_object(
-            Bucket=self.bucket,
-            Key=_key(sources),
-            Body=sources.zipped(),
-            ExpectedBucketOwner=self.account_id,
-        )
+        self.clients.s3.put_object(Bucket=self.bucket, Key=_key(sources), Body=sources.zipped())
         try:
             build = self._finished_build(sources, time)
         finally:
@@ -87,9 +81,7 @@ class ImageBuilder:
 
     def discard(self, sources: ImageSources) -> None:
         """Delete what a build reads, if it is there: a stack cannot delete a bucket with it."""
-        self.clients.s3.delete_object(
-            Bucket=self.bucket, Key=_key(sources), ExpectedBucketOwner=self.account_id
-        )
+        self.clients.s3.delete_object(Bucket=self.bucket, Key=_key(sources))
 
     def _finished_build(self, sources: ImageSources, time: Time) -> BuildTypeDef:
         build = self.clients.codebuild.start_build(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools import Logger
 
+from model_import.bucket_owner import expecting_owner
 from model_import.hub import read_snapshot
 from model_import.hub_files import HubFiles
 from model_import.hub_token import read_hub_token
@@ -38,7 +39,7 @@ def hub_token() -> str | None:
 @functools.cache
 def s3() -> S3Client:
     """Return the S3 client."""
-    return boto3.client("s3")
+    return expecting_owner(boto3.client("s3"), settings().account_id)
 
 
 @logger.inject_lambda_context
