@@ -23,6 +23,9 @@ OTHER_NAMES: Final = {
     "s3:ListObjectsV2": "s3:ListBucket",
     "s3:CreateMultipartUpload": "s3:PutObject",
     "s3:UploadPart": "s3:PutObject",
+    "s3:UploadPartCopy": "s3:PutObject",
+    "s3:ListParts": "s3:ListMultipartUploadParts",
+    "s3:ListMultipartUploads": "s3:ListBucketMultipartUploads",
     "s3:CompleteMultipartUpload": "s3:PutObject",
     "bedrock:Converse": "bedrock:InvokeModel",
 }

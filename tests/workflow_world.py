@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 REPO_ID: Final = "acme/Tiny-1.0"
+STACK_TAGS: Final = (("cost-centre", "42"), ("team", "platform"))
 ANSWER: Final = "金管"
 
 
@@ -264,6 +265,7 @@ def world(directory: Path, parameters: dict[str, str] | None = None) -> Iterator
             hub_endpoint=hub.endpoint,
             pace=Pace(quicker=math.inf),
             parameters=tuple((parameters or {}).items()),
+            stack_tags=STACK_TAGS,
             function_log_level="CRITICAL",
         )
         with LocalAws(settings) as aws:

@@ -53,6 +53,7 @@ def prepare(  # noqa: PLR0913 – each is one thing of its own
     s3: S3Client,
     *,
     bucket: str,
+    tagging: str,
     execution_name: str,
     model_name: str,
     normalising: bool,
@@ -66,7 +67,7 @@ def prepare(  # noqa: PLR0913 – each is one thing of its own
     """
     source = snapshot.source
     # A prefix for each commit: nothing of another one can mix in.
-    staging = Staging(bucket, f"models/{source.repo_id}/{source.commit}/")
+    staging = Staging(bucket, f"models/{source.repo_id}/{source.commit}/", tagging)
     records = f"imports/{execution_name}"
     files, _ = select_files(
         snapshot, lambda path: parse_json(readers.open(path).read_all(JSON_BYTES_AT_MOST))
@@ -143,6 +144,7 @@ def _stage(
         Bucket=staging.bucket,
         Key=staging.key(path),
         Body=content,
+        Tagging=staging.tagging,
         Metadata={
             "sha256": sha256,
             "source-repository": snapshot.source.repo_id,

@@ -15,6 +15,7 @@ from model_import.hub_files import HubFiles
 from model_import.hub_token import read_hub_token
 from model_import.preparation import prepare
 from model_import.settings import Settings
+from model_import.tagging import object_tagging
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -55,6 +56,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         HubFiles(snapshot.source, hub_token()),
         s3(),
         bucket=settings().staging_bucket,
+        tagging=object_tagging(plan["tags"]),
         execution_name=event["execution_name"],
         model_name=plan["model_name"],
         normalising=plan["normalise"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -19,9 +19,11 @@ from model_import.planning import make_plan
 from model_import.preflight.verdict import judge
 from model_import.request import ImportRequest
 from model_import.settings import Settings
+from model_import.tagging import joined_tags, read_stack_tags
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
+    from mypy_boto3_cloudformation import CloudFormationClient
 
 logger = Logger()
 
@@ -39,11 +41,19 @@ def hub_token() -> str | None:
     return read_hub_token(boto3.client("secretsmanager"), arn) if arn else None
 
 
+@functools.cache
+def cloudformation() -> CloudFormationClient:
+    """Return the client that reads the stack."""
+    return boto3.client("cloudformation")
+
+
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Return the plan, the findings, and a refusal when one of them is an error."""
     logger.append_keys(execution_arn=event["execution_arn"])
     request = ImportRequest.from_input(event["input"])
+    stack_tags = read_stack_tags(cloudformation(), settings().stack_id)
+    request = replace(request, tags=joined_tags(stack_tags, request.tags))
     snapshot = read_snapshot(
         settings().hub_endpoint, request.repo_id, request.revision, token=hub_token()
     )

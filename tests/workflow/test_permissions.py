@@ -47,12 +47,40 @@ PUSH_IMAGE: Final = {
     "ecr:UploadLayerPart",
 }
 # https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html, 2026-11-24
+READ_THROUGH_VPC: Final = {
+    f"ec2:{action}"
+    for action in (
+        "CreateNetworkInterface",
+        "CreateNetworkInterfacePermission",
+        "CreateTags",
+        "DeleteNetworkInterface",
+        "DeleteNetworkInterfacePermission",
+        "DescribeDhcpOptions",
+        "DescribeNetworkInterfaces",
+        "DescribeSecurityGroups",
+        "DescribeSubnets",
+        "DescribeVpcs",
+    )
+}
+# https://docs.aws.amazon.com/bedrock/latest/userguide/vpc-custom-model-import.html, 2026-11-24
+USE_MODEL_KEY: Final = {"kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"}
+# https://docs.aws.amazon.com/bedrock/latest/userguide/encryption-import-model.html, 2026-11-24
+KEY_OF_OBJECTS: Final = {
+    "s3:GetObject": {"kms:Decrypt"},
+    "s3:PutObject": {"kms:GenerateDataKey"},
+    "s3:AbortMultipartUpload": {"kms:Decrypt"},
+    "bedrock:InvokeModel": {"kms:Decrypt"},
+}
+"""What a key of the deployer's asks besides: to put in parts is to decrypt, too."""
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html, 2026-11-24
 SERVICES: Final = {
     "TransferExecutionRole": WRITE_LOGS | PULL_IMAGE,
     # https://docs.aws.amazon.com/codebuild/latest/userguide/setting-up-service-role.html
-    "TransferImageBuildRole": {"s3:GetObject", "s3:GetObjectVersion"} | WRITE_LOGS | PUSH_IMAGE,
+    "TransferImageBuildRole": {"s3:GetObject", "s3:GetObjectVersion", "kms:Decrypt"}
+    | WRITE_LOGS
+    | PUSH_IMAGE,
     # https://docs.aws.amazon.com/bedrock/latest/userguide/model-import-iam-role.html
-    "ModelImportRole": {"s3:GetObject", "s3:ListBucket"},
+    "ModelImportRole": {"s3:GetObject", "s3:ListBucket", "kms:Decrypt"} | READ_THROUGH_VPC,
     # SAM's: what the rule for released models starts.
     "ModelImportStateMachineModelReleasedRole": {"states:StartExecution"},
 }
@@ -61,6 +89,10 @@ SERVICES: Final = {
 EVERYTHING_ON: Final = {
     "TransferImageUri": "",
     "HubTokenSecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:hub",
+    "StagingKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1",
+    "ModelKeyArn": "arn:aws:kms:us-east-1:123456789012:key/2",
+    "ImportSubnetIds": "subnet-00000001",
+    "ImportSecurityGroupIds": "sg-00000001",
 }
 
 
@@ -124,13 +156,16 @@ def test_every_role_is_accounted_for() -> None:
 def test_the_role_of_code_allows_exactly_what_the_code_calls(role: str) -> None:
     entry, besides = CODE[role]
 
-    assert allowed(role) == actions_of_code(FUNCTIONS, entry) | besides
+    called = actions_of_code(FUNCTIONS, entry) | besides
+    with_keys = {key for action in called for key in KEY_OF_OBJECTS.get(action, ())}
+
+    assert allowed(role) == called | with_keys
 
 
 def test_the_role_of_the_state_machine_allows_exactly_what_its_states_call() -> None:
     called = actions_of_states(states())
 
-    assert allowed("StateMachineRole") == called | LOG_DELIVERY | TRACING
+    assert allowed("StateMachineRole") == called | LOG_DELIVERY | TRACING | USE_MODEL_KEY
 
 
 @pytest.mark.parametrize("role", SERVICES)
@@ -173,6 +208,16 @@ def test_s3_is_this_stacks_bucket_and_no_whole_bucket_is_listed(role: str) -> No
         if "s3:ListBucket" in listed(statement["Action"]):
             assert statement["Action"] == "s3:ListBucket"
             assert statement["Condition"]["StringLike"]["s3:prefix"] == "models/*"
+
+
+def test_a_key_is_used_by_its_arn_and_only_where_it_is_given() -> None:
+    for name, resource in RESOURCES.items():
+        if resource["Type"] in {"AWS::IAM::Role", "AWS::IAM::Policy"}:
+            keys = re.findall(r"'Ref': '(\w+KeyArn)'", str(resource["Properties"]))
+            uses = "kms:" in str(resource["Properties"])
+            assert uses == bool(keys), name
+            condition = str(resource.get("Condition"))
+            assert not keys or condition.endswith(keys[0].removesuffix("Arn"))
 
 
 def test_whoever_reads_a_secret_reads_the_hub_token_and_no_other() -> None:
