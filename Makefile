@@ -3,12 +3,19 @@ UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .tools/bin/uv)
 RUN := $(UV) run --frozen
 export SAM_CLI_TELEMETRY = 0
 
-.PHONY: demo test fuzz lint build local bench bench-70b bench-preflight requirements picture findings
+.PHONY: demo test test-aws fuzz lint build local bench bench-70b bench-preflight requirements
+.PHONY: picture findings teardown
 demo: $(UV)
 	$(RUN) python -m local run model-import/Tiny-Quiz-Llama-Instruct
 
 test: $(UV)
 	$(RUN) pytest -n 3 --dist worksteal
+
+test-aws: $(UV)
+	$(RUN) pytest tests/deployed -rs --allow-hosts= --force-enable-socket
+
+teardown: $(UV)
+	$(RUN) model-import teardown $(STACK) $(OPTIONS)
 
 fuzz: $(UV)
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-300} $(RUN) pytest \

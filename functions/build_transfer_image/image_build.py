@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -81,7 +82,8 @@ class ImageBuilder:
 
     def discard(self, sources: ImageSources) -> None:
         """Delete what a build reads, if it is there: a stack cannot delete a bucket with it."""
-        self.clients.s3.delete_object(Bucket=self.bucket, Key=_key(sources))
+        with contextlib.suppress(self.clients.s3.exceptions.NoSuchBucket):
+            self.clients.s3.delete_object(Bucket=self.bucket, Key=_key(sources))
 
     def _finished_build(self, sources: ImageSources, time: Time) -> BuildTypeDef:
         build = self.clients.codebuild.start_build(

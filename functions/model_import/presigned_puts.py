@@ -73,14 +73,15 @@ class PresignedPuts:
         key: str,
         content: memoryview,
         crc: int,
-        *,
         metadata: Mapping[str, str],
-        tagging: str,
+        *,
+        tagging: str = "",
     ) -> None:
         """Write a whole object; raises as `put_part` does."""
-        params = {"Bucket": bucket, "Key": key, "Metadata": metadata, "Tagging": tagging}
+        params: dict[str, object] = {"Bucket": bucket, "Key": key, "Metadata": metadata}
         headers = {f"x-amz-meta-{name}": value for name, value in metadata.items()}
-        headers["x-amz-tagging"] = tagging
+        if tagging:
+            params["Tagging"] = headers["x-amz-tagging"] = tagging
         self._put("put_object", params, headers, content, crc)
 
     def put_part(self, params: Mapping[str, object], content: memoryview, crc: int) -> str:

@@ -86,7 +86,7 @@ class StagedObjects:
             key,
             content,
             crc,
-            metadata=metadata,
+            metadata,
             tagging=self._staging.tagging,
         )
 
@@ -118,9 +118,7 @@ class StagedObjects:
     def open_upload(self, path: str, metadata: Mapping[str, str]) -> str:
         """Return the id of a new upload, which stays open until it is completed or aborted."""
         key = self._staging.key(path)
-        upload_id = open_upload(
-            self._client, self._bucket, key, metadata, self._staging.tagging
-        )
+        upload_id = open_upload(self._client, self._bucket, key, metadata, self._staging.tagging)
         self._remember(upload_id, _Upload(key, metadata))
         return upload_id
 

@@ -307,7 +307,15 @@ def test_delete_builds_nothing_and_removes_what_a_cut_off_build_left(
     assert deployment.codebuild.built == []
 
 
-@pytest.mark.parametrize("request_type", ["Create", "Update", "Delete"])
+def test_a_stack_whose_bucket_is_gone_can_still_be_deleted(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STAGING_BUCKET", "bucket-of-nobody")
+
+    assert deployment.request("Delete")["Status"] == "SUCCESS"
+
+
+@pytest.mark.parametrize("request_type", ["Create", "Update"])
 def test_whatever_goes_wrong_is_answered(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, request_type: str
 ) -> None:

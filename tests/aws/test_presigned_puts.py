@@ -73,7 +73,7 @@ def test_a_part_is_sent_as_it_is_with_its_checksum_signed() -> None:
 def test_the_metadata_and_tags_of_a_whole_object_are_sent_and_signed() -> None:
     with scripted_server(STORED) as s3, puts_to(s3) as puts:
         metadata = {"sha256": "ab", "blob-id": "cd"}
-        puts.put_object("staging", "a", memoryview(b""), 0, metadata=metadata, tagging="team=nlp")
+        puts.put_object("staging", "a", memoryview(b""), 0, metadata, tagging="team=nlp")
 
     [request] = s3.requests
     signed = parse_qs(urlsplit(request.target).query)["X-Amz-SignedHeaders"][0].split(";")

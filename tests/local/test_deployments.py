@@ -111,6 +111,7 @@ def check_parameters(arguments: dict[str, Any]) -> None:
     """Have botocore check what is sent, in the spelling of the service."""
     bedrock = boto3.client("bedrock", region_name="us-east-1")
     shape = bedrock.meta.service_model.operation_model("CreateModelImportJob").input_shape
+    assert shape is not None
     report = ParamValidator().validate(spelt(arguments), shape)
     assert not report.has_errors(), report.generate_report()
 
