@@ -3,12 +3,19 @@ UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .tools/bin/uv)
 RUN := $(UV) run --frozen
 export SAM_CLI_TELEMETRY = 0
 
-.PHONY: demo test fuzz soak lint build local bench bench-70b bench-preflight requirements picture findings
+.PHONY: demo test test-aws fuzz soak lint build local bench bench-70b bench-preflight requirements
+.PHONY: picture findings teardown
 demo: $(UV)
 	$(RUN) python -m local run model-import/Tiny-Quiz-Llama-Instruct
 
 test: $(UV)
 	$(RUN) pytest -n 3 --dist worksteal
+
+test-aws: $(UV)
+	$(RUN) pytest tests/deployed -rs --allow-hosts= --force-enable-socket
+
+teardown: $(UV)
+	$(RUN) model-import teardown $(STACK) $(OPTIONS)
 
 fuzz: $(UV)
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-300} $(RUN) pytest \
@@ -22,6 +29,8 @@ lint: $(UV)
 	$(RUN) ruff format --check
 	$(RUN) mypy
 	$(RUN) sam validate --lint --region us-east-1
+	$(RUN) cfn-lint
+	$(UV) tool run --from checkov==3.3.30 checkov --config-file .checkov.yaml
 
 build: $(UV)
 	$(RUN) sam build
@@ -38,6 +47,8 @@ bench-70b: $(UV)
 requirements: $(UV)
 	$(UV) export --frozen --quiet --only-group functions --no-hashes --no-annotate \
 		--no-header --no-emit-package hf-xet --output-file functions/requirements.txt
+	$(UV) export --frozen --quiet --only-group transfer --no-annotate --no-header \
+		--output-file functions/transfer_model/requirements.txt
 
 picture: $(UV)
 	$(RUN) python docs/draw_state_machine.py

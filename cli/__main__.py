@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from cli.check import check
+from cli.teardown import teardown
 
 
 @click.group()
@@ -13,6 +14,7 @@ def main() -> None:
 
 
 main.add_command(check)
+main.add_command(teardown)
 
 if __name__ == "__main__":
     main(prog_name="model-import")

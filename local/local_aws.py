@@ -37,6 +37,7 @@ class LocalSettings:
     pace: Pace = _WATCHABLE
     bedrock: BedrockSettings = _AS_DOCUMENTED
     parameters: tuple[tuple[str, str], ...] = ()
+    stack_tags: tuple[tuple[str, str], ...] = ()
     hub_token: str | None = None
     task_environment: tuple[tuple[str, str], ...] = ()
     function_log_level: str = "WARNING"
@@ -69,7 +70,7 @@ class LocalAws:
         }
         if settings.hub_token:
             parameters["HubTokenSecretArn"] = self._store_token(settings.hub_token)
-        self.stack: Stack = deploy(self.account, STACK_NAME, parameters)
+        self.stack: Stack = deploy(self.account, STACK_NAME, parameters, dict(settings.stack_tags))
         for function in self.stack.functions.values():
             function.environment["POWERTOOLS_LOG_LEVEL"] = settings.function_log_level
         self.tasks = TransferTasks(

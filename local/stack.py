@@ -69,6 +69,9 @@ def translate(template: dict[str, Any], parameters: dict[str, str], region: str)
                 resource[policy] = parameters[resource[policy]["Ref"]]
         if resource["Type"] == "AWS::Serverless::StateMachine":
             resource["Properties"]["DefinitionUri"] = f"s3://{_ARTIFACTS}/definition.yaml"
+        if resource["Type"] == "AWS::ECR::Repository":
+            # moto makes up a name with capitals, and refuses it.
+            resource["Properties"]["RepositoryName"] = "transfer-image"
     for name in [n for n, r in template["Resources"].items() if r["Type"] in _NOT_IN_MOTO]:
         del template["Resources"][name]
     template["Globals"]["Function"]["CodeUri"] = f"s3://{_CODE['Bucket']}/{_CODE['Key']}"
@@ -78,7 +81,7 @@ def translate(template: dict[str, Any], parameters: dict[str, str], region: str)
     return translated
 
 
-def deploy(account: Account, name: str, parameters: dict[str, str]) -> Stack:
+def deploy(account: Account, name: str, parameters: dict[str, str], tags: dict[str, str]) -> Stack:
     """Create the stack and return it, its state machine in the engine that executes."""
     template = read_template()
     chosen = _default_parameters(template) | parameters
@@ -101,6 +104,7 @@ def deploy(account: Account, name: str, parameters: dict[str, str]) -> Stack:
         Parameters=[
             {"ParameterKey": key, "ParameterValue": value} for key, value in chosen.items()
         ],
+        Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
         Capabilities=["CAPABILITY_IAM"],
     )
     outputs = _outputs(cloudformation, name)

@@ -87,7 +87,7 @@ class Rig:
         """Return the slice that moves the whole repository."""
         return Slice(
             self.source,
-            Staging(BUCKET, PREFIX),
+            Staging(BUCKET, PREFIX, "team=nlp"),
             self.files,
             "imports/1/report-0.json",
             "imports/1/progress-0.json",

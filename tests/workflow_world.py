@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 REPO_ID: Final = "acme/Tiny-1.0"
+STACK_TAGS: Final = (("cost-centre", "42"), ("team", "platform"))
 ANSWER: Final = "金管"
 
 
@@ -287,6 +288,7 @@ def world(
             hub_endpoint=hub.endpoint,
             pace=pace,
             parameters=tuple((parameters or {}).items()),
+            stack_tags=STACK_TAGS,
             function_log_level="CRITICAL",
         )
         with LocalAws(settings) as aws:

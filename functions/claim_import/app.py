@@ -11,6 +11,7 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from model_import.account import ACCOUNT_CALLS
+from model_import.bucket_owner import expecting_owner
 from model_import.claims import Claims
 from model_import.import_course import choose_course
 from model_import.settings import Settings
@@ -26,10 +27,11 @@ logger = Logger()
 @functools.cache
 def claims() -> Claims:
     """Return the claims of this stack."""
+    settings = Settings.from_environ(os.environ)
     return Claims(
-        s3=boto3.client("s3"),
+        s3=expecting_owner(boto3.client("s3"), settings.account_id),
         states=boto3.client("stepfunctions"),
-        bucket=Settings.from_environ(os.environ).staging_bucket,
+        bucket=settings.staging_bucket,
     )
 
 

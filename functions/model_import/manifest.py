@@ -48,10 +48,14 @@ class StagedFile:
 
 @dataclass(frozen=True, slots=True)
 class Staging:
-    """Where the copy that Bedrock reads is built; `prefix` ends in a slash."""
+    """Where the copy that Bedrock reads is built; `prefix` ends in a slash.
+
+    `tagging` is what its objects are tagged with, as S3 takes it: a query string.
+    """
 
     bucket: str
     prefix: str
+    tagging: str = ""
 
     @property
     def s3_uri(self) -> str:

@@ -34,11 +34,17 @@ def find_open_upload(client: S3Client, bucket: Mapping[str, Any], key: str) -> s
 
 
 def open_upload(
-    client: S3Client, bucket: Mapping[str, Any], key: str, metadata: Mapping[str, str]
+    client: S3Client,
+    bucket: Mapping[str, Any],
+    key: str,
+    metadata: Mapping[str, str],
+    tagging: str = "",
 ) -> str:
     """Return the id of a new upload, whose object S3 will check by its CRC-64/NVME."""
+    tags: dict[str, Any] = {"Tagging": tagging} if tagging else {}
     created = client.create_multipart_upload(
         **bucket,
+        **tags,
         Key=key,
         Metadata=metadata,
         ContentType="application/octet-stream",

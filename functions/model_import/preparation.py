@@ -54,6 +54,7 @@ def prepare(  # noqa: PLR0913 – each is one thing of its own
     s3: S3Client,
     *,
     bucket: str,
+    tagging: str,
     execution_name: str,
     model_name: str,
     normalising: bool,
@@ -68,7 +69,7 @@ def prepare(  # noqa: PLR0913 – each is one thing of its own
     source = snapshot.source
     # A prefix for each commit, and for each copy of it: nothing of another one can mix in.
     path = source_path(source.repo_id, source.commit, normalise=normalising)
-    staging = Staging(bucket, f"models/{path}/")
+    staging = Staging(bucket, f"models/{path}/", tagging)
     records = f"imports/{execution_name}"
     files, _ = select_files(
         snapshot, lambda path: parse_json(readers.open(path).read_all(JSON_BYTES_AT_MOST))
@@ -145,6 +146,7 @@ def _stage(
         Bucket=staging.bucket,
         Key=staging.key(path),
         Body=content,
+        Tagging=staging.tagging,
         Metadata={
             "sha256": sha256,
             "source-repository": snapshot.source.repo_id,

@@ -67,12 +67,21 @@ class PresignedPuts:
             ca_bundle_variables=("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"),
         )
 
-    def put_object(
-        self, bucket: str, key: str, content: memoryview, crc: int, metadata: Mapping[str, str]
+    def put_object(  # noqa: PLR0913 – each is one thing of its own
+        self,
+        bucket: str,
+        key: str,
+        content: memoryview,
+        crc: int,
+        metadata: Mapping[str, str],
+        *,
+        tagging: str = "",
     ) -> None:
         """Write a whole object; raises as `put_part` does."""
-        params = {"Bucket": bucket, "Key": key, "Metadata": metadata}
+        params: dict[str, object] = {"Bucket": bucket, "Key": key, "Metadata": metadata}
         headers = {f"x-amz-meta-{name}": value for name, value in metadata.items()}
+        if tagging:
+            params["Tagging"] = headers["x-amz-tagging"] = tagging
         self._put("put_object", params, headers, content, crc)
 
     def put_part(self, params: Mapping[str, object], content: memoryview, crc: int) -> str:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 class Settings:
     """What template.yaml sets for all functions."""
 
+    account_id: str
+    stack_id: str
     region: str
     hub_endpoint: str
     hub_token_secret_arn: str | None
@@ -32,6 +34,8 @@ class Settings:
             KeyError: A variable that template.yaml sets is missing.
         """
         return cls(
+            account_id=environ["ACCOUNT_ID"],
+            stack_id=environ["STACK_ID"],
             region=environ["AWS_REGION"],
             hub_endpoint=environ["HUB_ENDPOINT"],
             hub_token_secret_arn=environ.get("HUB_TOKEN_SECRET_ARN") or None,

@@ -81,7 +81,14 @@ class StagedObjects:
     def put(self, path: str, content: memoryview, crc: int, metadata: Mapping[str, str]) -> None:
         """Write a whole object in one request."""
         key = self._staging.key(path)
-        self._puts.put_object(self._staging.bucket, key, content, crc, metadata)
+        self._puts.put_object(
+            self._staging.bucket,
+            key,
+            content,
+            crc,
+            metadata,
+            tagging=self._staging.tagging,
+        )
 
     def find_upload(self, path: str, metadata: Mapping[str, str]) -> str | None:
         """Return the id of the open upload of a file that is to be gone on with, if there is."""
@@ -111,7 +118,7 @@ class StagedObjects:
     def open_upload(self, path: str, metadata: Mapping[str, str]) -> str:
         """Return the id of a new upload, which stays open until it is completed or aborted."""
         key = self._staging.key(path)
-        upload_id = open_upload(self._client, self._bucket, key, metadata)
+        upload_id = open_upload(self._client, self._bucket, key, metadata, self._staging.tagging)
         self._remember(upload_id, _Upload(key, metadata))
         return upload_id
 

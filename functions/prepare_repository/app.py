@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools import Logger
 
+from model_import.bucket_owner import expecting_owner
 from model_import.hub import read_snapshot
 from model_import.hub_files import HubFiles
 from model_import.hub_token import read_hub_token
 from model_import.preparation import prepare
 from model_import.settings import Settings
+from model_import.tagging import object_tagging
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -38,7 +40,7 @@ def hub_token() -> str | None:
 @functools.cache
 def s3() -> S3Client:
     """Return the S3 client."""
-    return boto3.client("s3")
+    return expecting_owner(boto3.client("s3"), settings().account_id)
 
 
 @logger.inject_lambda_context
@@ -54,6 +56,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         HubFiles(snapshot.source, hub_token()),
         s3(),
         bucket=settings().staging_bucket,
+        tagging=object_tagging(plan["tags"]),
         execution_name=event["execution_name"],
         model_name=plan["model_name"],
         normalising=plan["normalise"],

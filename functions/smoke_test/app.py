@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import boto3
 from aws_lambda_powertools import Logger
 from botocore.config import Config
 
+from model_import.bucket_owner import expecting_owner
 from model_import.smoke_test import read_tokenizer, run_smoke_test
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ logger = Logger()
 @functools.cache
 def s3() -> S3Client:
     """Return the S3 client."""
-    return boto3.client("s3")
+    return expecting_owner(boto3.client("s3"), os.environ["ACCOUNT_ID"])
 
 
 @functools.cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +23,12 @@ from model_import.preflight.account import AccountClients, check_account
 from model_import.preflight.verdict import judge
 from model_import.request import ImportRequest
 from model_import.settings import Settings
+from model_import.tagging import joined_tags, read_stack_tags
 from model_import.wanted_import import WantedImport
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
+    from mypy_boto3_cloudformation import CloudFormationClient
 
 logger = Logger()
 
@@ -53,11 +55,19 @@ def account_clients() -> AccountClients:
     )
 
 
+@functools.cache
+def cloudformation() -> CloudFormationClient:
+    """Return the client that reads the stack."""
+    return boto3.client("cloudformation")
+
+
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Return the plan, the findings, and a refusal when one of them is an error."""
     logger.append_keys(execution_arn=event["execution_arn"])
     request = ImportRequest.from_input(event["input"])
+    stack_tags = read_stack_tags(cloudformation(), settings().stack_id)
+    request = replace(request, tags=joined_tags(stack_tags, request.tags))
     snapshot = read_snapshot(
         settings().hub_endpoint, request.repo_id, request.revision, token=hub_token()
     )

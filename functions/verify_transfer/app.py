@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import os
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools import Logger
 
+from model_import.bucket_owner import expecting_owner
 from model_import.verification import verify
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ logger = Logger()
 @functools.cache
 def s3() -> S3Client:
     """Return the S3 client."""
-    return boto3.client("s3")
+    return expecting_owner(boto3.client("s3"), os.environ["ACCOUNT_ID"])
 
 
 @logger.inject_lambda_context

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from model_import.hub import Snapshot
 
 BUCKET = "staging"
+TAGGING = "team=nlp&model-import-stack=model-import"
 PREFIX = f"models/acme/tiny-llama/{COMMIT}/"
 SMALL_FILES = {"config.json", "tokenizer.json", "tokenizer_config.json", INDEX}
 SHARDS = {FIRST_SHARD, SECOND_SHARD}
@@ -72,6 +73,7 @@ def prepared(  # noqa: PLR0913 each has its default
         readers or FakeReaders(files),
         s3,
         bucket=BUCKET,
+        tagging=TAGGING,
         execution_name="run-1",
         model_name="acme-tiny-llama-5c4a6b8f",
         normalising=normalising,
@@ -143,7 +145,7 @@ def test_the_manifest_names_every_file_with_its_size_and_hash(s3: S3Client) -> N
     assert manifest.source == SOURCE
     assert manifest.revision == "main"
     assert manifest.model_name == "acme-tiny-llama-5c4a6b8f"
-    assert manifest.staging == Staging(BUCKET, PREFIX)
+    assert manifest.staging == Staging(BUCKET, PREFIX, TAGGING)
     assert manifest.report_keys == ("imports/run-1/transfers/0.json",)
     config = files["config.json"]
     assert isinstance(config, bytes)

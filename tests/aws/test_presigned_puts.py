@@ -70,16 +70,18 @@ def test_a_part_is_sent_as_it_is_with_its_checksum_signed() -> None:
     assert query["X-Amz-SignedHeaders"] == ["host;x-amz-checksum-crc64nvme"]
 
 
-def test_the_metadata_of_a_whole_object_is_sent_and_signed() -> None:
+def test_the_metadata_and_tags_of_a_whole_object_are_sent_and_signed() -> None:
     with scripted_server(STORED) as s3, puts_to(s3) as puts:
-        puts.put_object("staging", "a", memoryview(b""), 0, {"sha256": "ab", "blob-id": "cd"})
+        metadata = {"sha256": "ab", "blob-id": "cd"}
+        puts.put_object("staging", "a", memoryview(b""), 0, metadata, tagging="team=nlp")
 
     [request] = s3.requests
     signed = parse_qs(urlsplit(request.target).query)["X-Amz-SignedHeaders"][0].split(";")
     assert request.headers["content-length"] == "0"
     assert request.headers["x-amz-meta-sha256"] == "ab"
     assert request.headers["x-amz-meta-blob-id"] == "cd"
-    assert {"x-amz-meta-sha256", "x-amz-meta-blob-id"} <= set(signed)
+    assert request.headers["x-amz-tagging"] == "team=nlp"
+    assert {"x-amz-meta-sha256", "x-amz-meta-blob-id", "x-amz-tagging"} <= set(signed)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from model_import.preflight.licence import LicenceRules
 from model_import.settings import Settings
 
 ENVIRONMENT = {
+    "ACCOUNT_ID": "123456789012",
+    "STACK_ID": "arn:aws:cloudformation:us-east-1:123456789012:stack/model-import/1",
     "AWS_REGION": "us-east-1",
     "HUB_ENDPOINT": "https://huggingface.co",
     "STAGING_BUCKET": "staging",

@@ -86,11 +86,43 @@ def test_a_healthy_repository_becomes_a_model_that_answers(here: World) -> None:
     assert event["detail-type"] == "Model Import Succeeded"
     assert event["detail"]["model_arn"] == outcome.model_arn
     assert event["detail"]["manifest_uri"] == outcome.manifest
-    tags = here.aws.account.client("bedrock").list_tags_for_resource(resourceARN=outcome.model_arn)
-    assert {tag["key"]: tag["value"] for tag in tags["tags"]}.items() >= {
-        "team": "nlp",
-        "huggingface-repository": REPO_ID,
-    }.items()
+
+
+def test_the_tags_of_stack_and_execution_reach_the_job_the_model_and_the_staged_objects(
+    here: World,
+) -> None:
+    outcome = here.run(tags={"team": "nlp"})
+    bedrock = here.aws.account.client("bedrock")
+    (job,) = bedrock.list_model_import_jobs()["modelImportJobSummaries"]
+    s3 = here.aws.account.client("s3")
+    bucket = here.aws.stack.outputs["StagingBucketName"]
+    staged = s3.list_objects_v2(Bucket=bucket, Prefix="models/")["Contents"]
+    of_bedrock = [
+        {
+            tag["key"]: tag["value"]
+            for tag in bedrock.list_tags_for_resource(resourceARN=arn)["tags"]
+        }
+        for arn in (outcome.model_arn, job["jobArn"])
+    ]
+    of_objects = [
+        {
+            tag["Key"]: tag["Value"]
+            for tag in s3.get_object_tagging(Bucket=bucket, Key=entry["Key"])["TagSet"]
+        }
+        for entry in staged
+    ]
+
+    assert len(staged) > 1
+    for tags in of_bedrock + of_objects:
+        assert (
+            tags.items()
+            >= {
+                "cost-centre": "42",
+                "team": "nlp",
+                "model-import-stack": "model-import",
+                "huggingface-repository": REPO_ID,
+            }.items()
+        )
 
 
 def test_a_refused_repository_ends_with_every_finding_before_anything_is_staged(
