@@ -12,7 +12,7 @@ test: $(UV)
 	$(RUN) pytest -n 3 --dist worksteal
 
 test-aws: $(UV)
-	$(RUN) pytest tests/deployed -rs --allow-hosts= --force-enable-socket
+	MODEL_IMPORT_STACK=$(STACK) $(RUN) pytest tests/deployed -rs --force-enable-socket
 
 teardown: $(UV)
 	$(RUN) model-import teardown $(STACK) $(OPTIONS)

@@ -41,14 +41,13 @@ def teardown(stack_name: str, region: str | None, *, dry_run: bool, audit: bool,
 
 
 def _clients(region: str | None) -> Clients:
-    session = boto3.Session(region_name=region)
     return Clients(
-        bedrock=session.client("bedrock"),
-        cloudformation=session.client("cloudformation"),
-        ecr=session.client("ecr"),
-        logs=session.client("logs"),
-        s3=session.client("s3"),
-        stepfunctions=session.client("stepfunctions"),
+        bedrock=boto3.client("bedrock", region_name=region),
+        cloudformation=boto3.client("cloudformation", region_name=region),
+        ecr=boto3.client("ecr", region_name=region),
+        logs=boto3.client("logs", region_name=region),
+        s3=boto3.client("s3", region_name=region),
+        stepfunctions=boto3.client("stepfunctions", region_name=region),
     )
 
 
