@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
+from model_import.account import naming_refusals
 from model_import.bedrock_rules import bedrock_rules
 from model_import.errors import InvalidInputError
 from model_import.request import SOURCE_TAGS
@@ -22,8 +23,14 @@ _OBJECT_TAGS_AT_MOST: Final = 10
 
 
 def read_stack_tags(cloudformation: CloudFormationClient, stack_id: str) -> dict[str, str]:
-    """Return the tags that the stack was deployed with, and the one that names it."""
-    (stack,) = cloudformation.describe_stacks(StackName=stack_id)["Stacks"]
+    """Return the tags that the stack was deployed with, and the one that names it.
+
+    Raises:
+        PermissionMissingError: The caller may not look at the stack.
+        AwsUnavailableError: CloudFormation did not answer.
+    """
+    with naming_refusals("cloudformation"):
+        (stack,) = cloudformation.describe_stacks(StackName=stack_id)["Stacks"]
     tags = {tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])}
     return tags | {STACK_TAG: stack["StackName"]}
 

@@ -58,7 +58,7 @@ def account_clients() -> AccountClients:
 @functools.cache
 def cloudformation() -> CloudFormationClient:
     """Return the client that reads the stack."""
-    return boto3.client("cloudformation")
+    return boto3.client("cloudformation", config=ACCOUNT_CALLS)
 
 
 @logger.inject_lambda_context

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 from moto import mock_aws
 
-from model_import.errors import InvalidInputError
+from model_import.errors import AwsUnavailableError, InvalidInputError
 from model_import.tagging import STACK_TAG, joined_tags, object_tagging, read_stack_tags
 
 STACK = {STACK_TAG: "model-import", "team": "platform"}
@@ -26,6 +26,11 @@ def test_a_stack_is_read_with_its_tags_and_its_name() -> None:
         )
 
         assert read_stack_tags(cloudformation, stack["StackId"]) == STACK
+
+
+def test_a_cloudformation_that_does_not_answer_is_named_as_what_can_be_tried_again() -> None:
+    with mock_aws(), pytest.raises(AwsUnavailableError, match="cloudformation:DescribeStacks"):
+        read_stack_tags(boto3.client("cloudformation"), "no-such-stack")
 
 
 def test_the_execution_has_the_last_word_on_every_tag_but_the_stacks_name() -> None:

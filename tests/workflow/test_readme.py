@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import tomllib
 from dataclasses import fields
 from pathlib import Path
 
@@ -77,3 +78,20 @@ def test_links_lead_to_files_and_headings_that_there_are(page: str) -> None:
             assert re.search(rf"(?im)^#+ {target[1:].replace('-', ' ')}$", text), target
         elif "://" not in target:
             assert (ROOT / page).parent.joinpath(target).exists(), target
+
+
+def test_the_worked_example_of_costs_is_what_the_data_say() -> None:
+    data = tomllib.loads((ROOT / "functions/model_import/forecast_data.toml").read_text("utf-8"))
+    units = next(row["units"] for row in data["units"] if row["model"] == "Llama 3.1 70B")
+    rate = next(row for row in data["rates"] if row["region"] == "us-east-1")
+    minute = units * rate["usd_per_unit_minute"]
+    month = units * data["storage"]["usd_per_unit_month"]
+    costs = _section("What it costs")
+
+    assert f"USD {rate['usd_per_unit_minute']} a unit and minute ({rate['date']})" in costs
+    for figure in (
+        f"USD {month:.2f} a month of storage",
+        f"USD {minute * data['billing']['window_minutes']:.2f} for the smoke test",
+        f"USD {minute * 60:.2f} for an hour",
+    ):
+        assert figure in costs
