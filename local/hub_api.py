@@ -112,6 +112,18 @@ class HubSite:
             info = {name: value for name, value in info.items() if name in {"_id", "id", *wanted}}
         return _json_answer(info)
 
+    def _models(self, request: Request) -> Answer:
+        author = request.parameters.get("author", [""])[-1]
+        wanted = request.parameters.get("expand", []) + request.parameters.get("expand[]", [])
+        listed = []
+        for repo_id, repository in sorted(self._repositories.items()):
+            is_seen = not repository.private or self._token(request) in repository.allowed_tokens
+            if author in ("", repo_id.partition("/")[0]) and is_seen:
+                info = _model_info(repository, _snapshot(repository, "main"), blobs=False)
+                shown = {"_id", "id", "modelId", *wanted} if wanted else info.keys()
+                listed.append({name: value for name, value in info.items() if name in shown})
+        return _page_answer(request, listed, int(request.parameters.get("limit", [1000])[-1]))
+
     def _tree(self, request: Request, repo_id: str, revision: str, path: str) -> Answer:
         repository = self._repository(request, repo_id)
         snapshot = _snapshot(repository, revision)
@@ -264,6 +276,7 @@ class HubSite:
 
     _ROUTES: ClassVar[Sequence[tuple[str, re.Pattern[str], Callable[..., Answer]]]] = (
         ("GET", re.compile(r"/api/whoami-v2"), _whoami),
+        ("GET", re.compile(r"/api/models"), _models),
         ("GET", re.compile(_MODEL), _model_info),
         ("GET", re.compile(rf"{_MODEL}/revision/{_REVISION}"), _model_info),
         ("GET", re.compile(rf"{_MODEL}/tree/{_REVISION}(?:/{_PATH})?"), _tree),

@@ -658,12 +658,32 @@ def test_an_unknown_token_is_refused_even_for_a_public_repository(model: Reposit
     assert not isinstance(refused.value, RepositoryNotFoundError)
 
 
+def test_a_list_has_the_models_of_an_author_that_the_asker_may_see(tmp_path: Path) -> None:
+    names = ["acme/a", "acme/b", "acme/private", "other/c"]
+    for name in names:
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "config.json").write_text(name)
+    settings = {"private": True, "allowed_tokens": ["hf_reads"]}
+    (tmp_path / "acme" / "private" / ".hub.json").write_text(json.dumps(settings))
+    with LocalHub.from_directory(tmp_path) as hub:
+        listed = {info.id: info.sha for info in api(hub).list_models(author="acme", expand=["sha"])}
+        everything = list(api(hub, "hf_reads").list_models(author="acme"))
+        heads = {name: api(hub).model_info(name).sha for name in ("acme/a", "acme/b")}
+        (first,) = json.loads(ask(f"{hub.endpoint}/api/models?author=acme&limit=1").body)
+
+    assert listed == heads
+    assert [info.id for info in everything] == names[:3]
+    assert first["id"] == "acme/a"
+
+
 def test_whoami_needs_a_token(hub: LocalHub) -> None:
     assert ask(f"{hub.endpoint}/api/whoami-v2").status == 401
     assert api(hub).whoami(token="hf_any")["type"] == "user"
 
 
-@pytest.mark.parametrize("path", ["/", "/api/models", "/datasets/a/b/resolve/main/x", "/api/x?y=1"])
+@pytest.mark.parametrize(
+    "path", ["/", "/api/datasets", "/datasets/a/b/resolve/main/x", "/api/x?y=1"]
+)
 def test_an_unknown_page_answers_404(hub: LocalHub, path: str) -> None:
     assert ask(hub.endpoint + path).status == 404
 
