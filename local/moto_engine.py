@@ -21,10 +21,15 @@ import boto3
 import jsonata
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from jsonata.jexception import JException
 from jsonata.utils import Utils
 from moto.core.config import default_user_config
 from moto.core.responses import EmptyResult
-from moto.stepfunctions.parser.api import HistoryEventType, TaskFailedEventDetails
+from moto.stepfunctions.parser.api import (
+    EvaluationFailedEventDetails,
+    HistoryEventType,
+    TaskFailedEventDetails,
+)
 from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import (
     CustomErrorName,
 )
@@ -38,6 +43,7 @@ from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import (
     StatesErrorNameType,
 )
+from moto.stepfunctions.parser.asl.component.state.exec.execute_state import ExecutionState
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback import (  # noqa: E501
     StateTaskServiceCallback,
 )
@@ -45,6 +51,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+_ERROR_PREFIXES: Final = {"bedrock": "Bedrock", "ssm": "Ssm"}
 _ENGINE: Final = "moto.stepfunctions.parser.asl"
 _STATE: Final = f"{_ENGINE}.component.state"
 _TASK: Final = f"{_STATE}.exec.state_task.service"
@@ -85,13 +92,15 @@ def _replacements(pace: Pace, endpoint_url: str) -> dict[str, object]:
         f"{_TASK}.state_task_service_aws_sdk.boto_client_for": client_for,
         f"{_TASK}.state_task_service_ecs.boto_client_for": client_for,
         f"{_TASK}.state_task_service_events.boto_client_for": client_for,
-        f"{_TASK}.state_task_service_aws_sdk._SERVICE_ERROR_NAMES": {"bedrock": "Bedrock"},
+        f"{_TASK}.state_task_service_sfn.boto_client_for": client_for,
+        f"{_TASK}.state_task_service_aws_sdk._SERVICE_ERROR_NAMES": _ERROR_PREFIXES,
         f"{_TASK}.state_task_service.StateTaskService._normalise_parameters": _spell_parameters,
         f"{_TASK}.state_task_service.StateTaskService._normalise_response": _spell_response,
         f"{_TASK}.state_task_service_ecs._SUPPORTED_API_PARAM_BINDINGS": _RUN_TASK_PARAMETERS,
         f"{_TASK}.state_task_service_ecs.StateTaskServiceEcs._build_sync_resolver": _following(
             client_for
         ),
+        f"{_STATE}.exec.execute_state.ExecutionState._from_error": _naming_query_errors(),
         f"{_TASK}.state_task_service_ecs.StateTaskServiceEcs._from_error": _naming_refusals("ECS"),
         f"{_TASK}.state_task_service_events.StateTaskServiceEvents._from_error": _naming_refusals(
             "EventBridge"
@@ -117,12 +126,19 @@ _RUN_TASK_PARAMETERS: Final = {
 _MOTO_PARSE: Final = re.compile(r"\$parse:=function\(\$v\)\{\s*\$eval\(\$v\)\s*\};")
 
 
+class QueryEvaluationError(Exception):
+    """A JSONata expression cannot be evaluated; moto has no name for that."""
+
+
 def _evaluate(expression: str) -> Any:  # noqa: ANN401 – any JSON value
     """Return the value of a JSONata expression."""
     text, values = _split_declarations(_MOTO_PARSE.sub("", expression))
     parsed = jsonata.Jsonata(text)
     parsed.register_lambda("parse", json.loads)
-    return parsed.evaluate(None, values)
+    try:
+        return parsed.evaluate(None, values)
+    except (JException, ValueError) as error:
+        raise QueryEvaluationError(str(error)) from error
 
 
 # moto writes all variables as text before an expression, inside a function that checks the result.
@@ -312,6 +328,24 @@ def _naming_refusals(service: str) -> Any:  # noqa: ANN401 – a method of moto'
             name = CustomErrorName(error_name=f"{service}.{refusal['Code']}")
             return _failure_event(task, env, name, refusal["Message"])
         return StateTaskServiceCallback._from_error(task, env=env, ex=ex)  # noqa: SLF001
+
+    return from_error
+
+
+def _naming_query_errors() -> Any:  # noqa: ANN401 – a method of moto's
+    name_others = ExecutionState._from_error  # noqa: SLF001
+
+    def from_error(state: Any, env: Any, ex: Exception) -> Any:  # noqa: ANN401
+        if not isinstance(ex, QueryEvaluationError):
+            return name_others(state, env=env, ex=ex)
+        name = StatesErrorName(typ=StatesErrorNameType.StatesQueryEvaluationError)
+        details = EvaluationFailedEventDetails(error=name.error_name, cause=str(ex))
+        return FailureEvent(
+            env=env,
+            error_name=name,
+            event_type=HistoryEventType.EvaluationFailed,
+            event_details=cast("Any", {"evaluationFailedEventDetails": details}),
+        )
 
     return from_error
 
