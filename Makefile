@@ -3,10 +3,13 @@ UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .tools/bin/uv)
 RUN := $(UV) run --frozen
 export SAM_CLI_TELEMETRY = 0
 
-.PHONY: demo test test-aws fuzz soak lint build local bench bench-70b bench-preflight requirements
+.PHONY: demo release test test-aws fuzz soak soak-releases lint build local bench bench-70b bench-preflight requirements
 .PHONY: picture findings teardown
 demo: $(UV)
 	$(RUN) python -m local run model-import/Tiny-Quiz-Llama-Instruct
+
+release: $(UV)
+	$(RUN) python -m local release
 
 test: $(UV)
 	$(RUN) pytest -n 3 --dist worksteal
@@ -16,6 +19,10 @@ test-aws: $(UV)
 
 teardown: $(UV)
 	$(RUN) model-import teardown $(STACK) $(OPTIONS)
+
+soak-releases: $(UV)
+	RELEASE_DAYS=$${RELEASE_DAYS:-10} RELEASE_SEEDS=$${RELEASE_SEEDS:-50} $(RUN) pytest \
+		tests/unit/test_release_watch.py tests/unit/test_release_once.py
 
 fuzz: $(UV)
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-300} $(RUN) pytest \

@@ -6,6 +6,8 @@ import click
 
 from cli.check import check
 from cli.teardown import teardown
+from cli.watch import watch
+from cli.webhook import webhook
 
 
 @click.group()
@@ -13,8 +15,8 @@ def main() -> None:
     """From a Hugging Face repository id to a model on Amazon Bedrock."""
 
 
-main.add_command(check)
-main.add_command(teardown)
+for command in (check, watch, webhook, teardown):
+    main.add_command(command)
 
 if __name__ == "__main__":
     main(prog_name="model-import")

@@ -1,6 +1,6 @@
-"""Draws docs/state_machine.svg from the state machine's definition.
+"""Draws docs/state_machine.svg and docs/model_release.svg from the definitions of the two machines.
 
-The path of an import that succeeds runs down the first column. A state off that path stands one
+The path of an execution that succeeds runs down the first column. A state off that path stands one
 column to the right of the state that first leads to it. States that can only end in failure close
 the last column, and whatever leads to them joins one light line.
 """
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DOCS: Final = Path(__file__).parent
-DEFINITION: Final = DOCS.parent / "statemachine" / "model_import.asl.yaml"
-PICTURE: Final = DOCS / "state_machine.svg"
+DEFINITIONS: Final = DOCS.parent / "statemachine"
+PICTURES: Final = {
+    DEFINITIONS / "model_import.asl.yaml": DOCS / "state_machine.svg",
+    DEFINITIONS / "model_release.asl.yaml": DOCS / "model_release.svg",
+}
 
 type State = dict[str, Any]
 
@@ -323,13 +326,15 @@ def kind_of(state: State) -> str:
 
 def main() -> None:
     """Write the picture, or with --check say whether the one there is still right."""
-    parser = argparse.ArgumentParser(description="Draw docs/state_machine.svg from the definition.")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if it differs")
-    picture = draw(yaml.safe_load(DEFINITION.read_text(encoding="utf-8")))
-    if not parser.parse_args().check:
-        PICTURE.write_text(picture, encoding="utf-8")
-    elif not PICTURE.exists() or PICTURE.read_text(encoding="utf-8") != picture:
-        sys.exit(f"{PICTURE.name} is not what {DEFINITION.name} says: make picture")
+    parser = argparse.ArgumentParser(description="Draw the state machines from their definitions.")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if one differs")
+    check = parser.parse_args().check
+    for definition, path in PICTURES.items():
+        picture = draw(yaml.safe_load(definition.read_text(encoding="utf-8")))
+        if not check:
+            path.write_text(picture, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != picture:
+            sys.exit(f"{path.name} is not what {definition.name} says: make picture")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from local.display import Display
 from local.execution import Execution
 from local.hub_server import LocalHub
 from local.local_aws import LocalAws, LocalSettings
+from local.release import follow_release, watch_repository
 from local.slice_progress import SliceProgressReader
 from local.stack import read_template
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SHIPPED_HUB: Final = Path(__file__).parent / "hub"
+_DELIVERY: Final = Path(__file__).parent.parent / "events" / "hub_webhook.json"
 
 
 @click.group()
@@ -96,17 +98,62 @@ def run(  # noqa: PLR0913 – one a thing that may be said on the command line
 
 
 @main.command()
+@click.option(
+    "--delivery",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=_DELIVERY,
+    help="What the Hub posts; events/hub_webhook.json if none.",
+)
+@click.option("--hub", help="Folder laid out ORG/NAME/…, or URL of a Hub; the shipped one if none.")
+def release(delivery: Path, hub: str | None) -> None:
+    """Post a delivery of a Hub webhook, and show what becomes of the release.
+
+    Exit code 0: the model was imported and answered. 1: it was not. 2: wrong usage.
+    """
+    display = Display(Console(emoji=False))
+    outcome = None
+    try:
+        with _hub_endpoint(hub) as endpoint, display:
+            display.note(f"Deploying template.yaml into a local AWS; the Hub is {endpoint}")
+            with LocalAws(_releasing(_settings(endpoint)), display.task_log) as aws:
+                watch_repository(aws, json.loads(delivery.read_bytes())["repo"]["name"])
+                display.note(f"The Hub posts {delivery.name} to {aws.stack.outputs['WebhookUrl']}")
+                for execution in follow_release(aws, delivery.read_bytes()):
+                    for state in execution.states_entered():
+                        display.entered(state)
+                    outcome = execution.outcome()
+    except KeyboardInterrupt:
+        display.note("Stopped; nothing is left running.")
+        sys.exit(1)
+    except RuntimeError as error:
+        raise click.ClickException(str(error)) from error
+    if outcome:
+        display.ended(outcome)
+    sys.exit(0 if outcome and outcome.model_arn else 1)
+
+
+@main.command()
 @click.option("--port", default=5000, show_default=True, help="Of the local AWS, on 127.0.0.1.")
 @click.option("--hub", help="Folder laid out ORG/NAME/…, or URL of a Hub; the shipped one if none.")
 def serve(port: int, hub: str | None) -> None:
-    """Keep a local AWS up, with the stack deployed, for the AWS CLI and boto3."""
-    console = Console()
+    """Keep a local AWS up, with the stack deployed, for the AWS CLI, boto3 and webhooks."""
+    # ARNs have what it would take for the names of emoji.
+    console = Console(emoji=False)
+
+    def tell(line: str) -> None:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
     try:
         with (
             _hub_endpoint(hub) as endpoint,
             LocalAws(
-                dataclasses.replace(_settings(endpoint), port=port, function_log_level="INFO"),
-                lambda _arn, line: console.print(line, markup=False, highlight=False),
+                dataclasses.replace(
+                    _releasing(_settings(endpoint)),
+                    port=port,
+                    function_log_level="INFO",
+                    on_schedule_run=tell,
+                ),
+                lambda _arn, line: tell(line),
             ) as aws,
         ):
             for name, value in aws.account.environment.items():
@@ -126,6 +173,12 @@ _NEXT: Final = """\
 aws stepfunctions start-execution --state-machine-arn {arn} \
 --input '{{"repo_id": "model-import/Tiny-Quiz-Llama-Instruct"}}'
 # Ctrl-C ends it."""
+
+
+def _releasing(settings: LocalSettings) -> LocalSettings:
+    """Return settings with all that releases may come by switched on."""
+    ways = (("ReleaseWebhook", "ENABLED"), ("WatchSchedule", "rate(15 minutes)"))
+    return dataclasses.replace(settings, parameters=ways)
 
 
 def _settings(hub_endpoint: str) -> LocalSettings:

@@ -23,6 +23,7 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 
+from local.function_urls import FUNCTION_URLS, ask_function_url
 from local.service_quotas import (
     OPERATIONS as QUOTA_OPERATIONS,
     NoSuchQuotaError,
@@ -123,6 +124,13 @@ class AwsServer:
         self._thread.join()
 
     def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"].startswith(FUNCTION_URLS):
+            return self._answer_function_url(environ, start_response)
+        return self._answer_service(environ, start_response)
+
+    def _answer_service(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
         service, operation = _service(environ), _operation(environ)
         fault = self.routes.fault and self.routes.fault(service or "", operation)
         if fault:
@@ -162,6 +170,18 @@ class AwsServer:
         if service == "servicequotas" and operation in QUOTA_OPERATIONS:
             return functools.partial(answer_service_quotas, operation, self.routes.quotas)
         return None
+
+    def _answer_function_url(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Answer whom no signature names a service for: the caller of a function's URL."""
+        name = unquote(environ["PATH_INFO"]).removeprefix(FUNCTION_URLS).partition("/")[0]
+        function = self.routes.functions(name) if self.routes.functions else None
+        body = _read_body(environ)
+        if function is None:
+            return _respond(start_response, HTTPStatus.NOT_FOUND, b"", [])
+        answer = ask_function_url(function, environ, body)
+        return _respond(start_response, answer.status, answer.body, answer.headers)
 
     def _put_events(
         self, environ: WSGIEnvironment, start_response: StartResponse

@@ -31,19 +31,14 @@ class Outcome:
     seconds: float
 
 
-class Execution:
+class FollowedExecution:
     """One execution; iterate over `states_entered` while it runs, then take its `outcome`."""
 
-    def __init__(self, aws: LocalAws, execution_input: object, name: str | None = None) -> None:
-        """Start it."""
+    def __init__(self, aws: LocalAws, arn: str) -> None:
+        """Follow an execution that was started."""
         self._client = aws.account.client("stepfunctions")
-        request = {"stateMachineArn": aws.stack.state_machine_arn}
-        if name:
-            request["name"] = name
         self._started = time.monotonic()
-        self.arn: str = self._client.start_execution(input=json.dumps(execution_input), **request)[
-            "executionArn"
-        ]
+        self.arn = arn
 
     @property
     def name(self) -> str:
@@ -69,8 +64,7 @@ class Execution:
 
     def outcome(self) -> Outcome:
         """Return how it ended."""
-        described, history = self._describe(), self.history()
-        output = json.loads(described.get("output") or "{}")
+        described, history, output = self._describe(), self.history(), self.output()
         validated = _last_output(history, "Validate Repository")
         prepared = _last_output(history, "Prepare Repository")
         plan = validated.get("plan", {})
@@ -86,6 +80,11 @@ class Execution:
             manifest=prepared.get("manifest_uri"),
             seconds=round(time.monotonic() - self._started, 1),
         )
+
+    def output(self) -> dict[str, Any]:
+        """Return its output, {} when it has none."""
+        output: dict[str, Any] = json.loads(self._describe().get("output") or "{}")
+        return output
 
     def history(self) -> list[dict[str, Any]]:
         """Return the events of the execution."""
@@ -105,6 +104,19 @@ class Execution:
             for event in history
             if "stateEnteredEventDetails" in event
         ]
+
+
+class Execution(FollowedExecution):
+    """An execution of the import, started here."""
+
+    def __init__(self, aws: LocalAws, execution_input: object, name: str | None = None) -> None:
+        """Start it."""
+        request = {"stateMachineArn": aws.stack.state_machine_arn}
+        if name:
+            request["name"] = name
+        client = aws.account.client("stepfunctions")
+        started = client.start_execution(input=json.dumps(execution_input), **request)
+        super().__init__(aws, started["executionArn"])
 
 
 def _last_output(history: list[dict[str, Any]], state: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from local.bedrock.wsgi import LocalBedrock
 from local.event_bus import EventBus
 from local.moto_engine import Pace, executing_engine
 from local.moto_s3 import checksums_of_parts
+from local.schedules import RunningSchedule
 from local.stack import Stack, deploy
 from local.transfer_tasks import TransferTasks
 
@@ -29,7 +30,10 @@ _AS_DOCUMENTED = BedrockSettings()
 
 @dataclass(frozen=True, slots=True)
 class LocalSettings:
-    """What may differ from a plain deployment; `parameters` are the template's."""
+    """What may differ from a plain deployment; `parameters` are the template's.
+
+    Schedules run if there is who hears of their runs.
+    """
 
     hub_endpoint: str
     region: str = "us-east-1"
@@ -41,6 +45,7 @@ class LocalSettings:
     hub_token: str | None = None
     task_environment: tuple[tuple[str, str], ...] = ()
     function_log_level: str = "WARNING"
+    on_schedule_run: Callable[[str], None] | None = None
 
 
 class LocalAws:
@@ -92,6 +97,13 @@ class LocalAws:
         self.start_bedrock(settings.bedrock)
         # Tasks end first: they abort their uploads at the endpoint.
         self._exit.callback(self.tasks.close)
+        if settings.on_schedule_run:
+            self._start_schedules(settings.pace, settings.on_schedule_run)
+
+    def _start_schedules(self, pace: Pace, tell: Callable[[str], None]) -> None:
+        for schedule in self.stack.schedules:
+            function = self.stack.functions[schedule.function_arn]
+            self._exit.enter_context(RunningSchedule(schedule, function, pace.seconds, tell))
 
     def start_bedrock(self, settings: BedrockSettings) -> None:
         """Put a new Bedrock in place of the one there is: no job, no model."""
@@ -119,11 +131,11 @@ class LocalAws:
 
     def _stop_executions(self) -> None:
         stepfunctions = self.account.client("stepfunctions")
-        running = stepfunctions.list_executions(
-            stateMachineArn=self.stack.state_machine_arn, statusFilter="RUNNING"
-        )
-        for execution in running["executions"]:
-            stepfunctions.stop_execution(executionArn=execution["executionArn"])
+        # Releases first: they start imports.
+        for arn in reversed(self.stack.state_machine_arns):
+            running = stepfunctions.list_executions(stateMachineArn=arn, statusFilter="RUNNING")
+            for execution in running["executions"]:
+                stepfunctions.stop_execution(executionArn=execution["executionArn"])
 
     def _store_token(self, token: str) -> str:
         secrets = self.account.client("secretsmanager")

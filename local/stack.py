@@ -22,6 +22,7 @@ from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
 from local.lambda_functions import LambdaFunction
+from local.stand_ins import Schedule, schedules_of, stand_in
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -32,18 +33,27 @@ ROOT: Final = Path(__file__).parent.parent
 TEMPLATE: Final = ROOT / "template.yaml"
 _ARTIFACTS: Final = "sam-artifacts"
 _CODE: Final = {"Bucket": _ARTIFACTS, "Key": "functions.zip"}
-_NOT_IN_MOTO: Final = {"AWS::CloudWatch::Dashboard", "AWS::S3::BucketPolicy"}
-_STATE_MACHINE: Final = "ModelImportStateMachine"
+_MACHINE: Final = "AWS::Serverless::StateMachine"
 _SUBSTITUTION: Final = "Substitution"
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A deployed stack: its outputs, its functions by ARN, its state machine."""
+    """A deployed stack: its outputs, its functions by ARN, what moto lacks of it."""
 
     outputs: dict[str, str]
     functions: dict[str, LambdaFunction]
-    state_machine_arn: str
+    schedules: tuple[Schedule, ...]
+
+    @property
+    def state_machine_arn(self) -> str:
+        """Return the state machine that imports."""
+        return self.outputs["StateMachineArn"]
+
+    @property
+    def state_machine_arns(self) -> tuple[str, ...]:
+        """Return every state machine."""
+        return self.state_machine_arn, self.outputs["ReleaseStateMachineArn"]
 
     def function(self, name_or_arn: str) -> LambdaFunction | None:
         """Return a function by its name or ARN."""
@@ -67,13 +77,11 @@ def translate(template: dict[str, Any], parameters: dict[str, str], region: str)
         for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
             if isinstance(resource.get(policy), dict):
                 resource[policy] = parameters[resource[policy]["Ref"]]
-        if resource["Type"] == "AWS::Serverless::StateMachine":
+        if resource["Type"] == _MACHINE:
             resource["Properties"]["DefinitionUri"] = f"s3://{_ARTIFACTS}/definition.yaml"
         if resource["Type"] == "AWS::ECR::Repository":
             # moto makes up a name with capitals, and refuses it.
             resource["Properties"]["RepositoryName"] = "transfer-image"
-    for name in [n for n, r in template["Resources"].items() if r["Type"] in _NOT_IN_MOTO]:
-        del template["Resources"][name]
     template["Globals"]["Function"]["CodeUri"] = f"s3://{_CODE['Bucket']}/{_CODE['Key']}"
     session = boto3.Session(region_name=region)
     translator = Translator({}, Parser(), boto_session=session)
@@ -86,16 +94,14 @@ def deploy(account: Account, name: str, parameters: dict[str, str], tags: dict[s
     template = read_template()
     chosen = _default_parameters(template) | parameters
     output_names = list(template["Outputs"])
-    translated = translate(template, chosen, account.region)
-    machine = translated["Resources"][_STATE_MACHINE]["Properties"]
-    substitutions = machine.pop("DefinitionSubstitutions")
-    # CloudFormation itself works out what the placeholders stand for.
-    translated["Outputs"] |= {
-        f"{_SUBSTITUTION}{key}": {"Value": str(value) if isinstance(value, int) else value}
-        for key, value in substitutions.items()
+    definitions = {
+        machine: ROOT / resource["Properties"]["DefinitionUri"]
+        for machine, resource in template["Resources"].items()
+        if resource["Type"] == _MACHINE
     }
-    del machine["DefinitionS3Location"]
-    machine["DefinitionString"] = '{"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}'
+    translated = stand_in(translate(template, chosen, account.region), account)
+    for machine in definitions:
+        _take_definition(translated, machine)
     _upload_code(account)
     cloudformation = account.client("cloudformation")
     cloudformation.create_stack(
@@ -108,25 +114,45 @@ def deploy(account: Account, name: str, parameters: dict[str, str], tags: dict[s
         Capabilities=["CAPABILITY_IAM"],
     )
     outputs = _outputs(cloudformation, name)
-    arn = outputs["StateMachineArn"]
-    definition = substitute(
-        (ROOT / "statemachine" / "model_import.asl.yaml").read_text(encoding="utf-8"),
-        {
-            key.removeprefix(_SUBSTITUTION): value
+    for machine, path in definitions.items():
+        prefix = f"{_SUBSTITUTION}{machine}"
+        placeholders = {
+            key.removeprefix(prefix): value
             for key, value in outputs.items()
-            if key.startswith(_SUBSTITUTION)
-        },
-    )
-    account.client("stepfunctions").create_state_machine(
-        name=arn.rpartition(":")[2],
-        definition=json.dumps(definition),
-        roleArn=outputs["StateMachineRoleArn"],
-    )
+            if key.startswith(prefix)
+        }
+        account.client("stepfunctions").create_state_machine(
+            name=placeholders.pop(_ARN).rpartition(":")[2],
+            definition=json.dumps(substitute(path.read_text(encoding="utf-8"), placeholders)),
+            roleArn=placeholders.pop(_ROLE),
+        )
     return Stack(
-        outputs={key: outputs[key] for key in output_names},
+        outputs={key: outputs[key] for key in output_names if key in outputs},
         functions=_functions(account, cloudformation, name),
-        state_machine_arn=arn,
+        schedules=schedules_of(outputs),
     )
+
+
+_ARN: Final = "OwnArn"
+_ROLE: Final = "OwnRole"
+
+
+def _take_definition(translated: dict[str, Any], machine: str) -> None:
+    """Leave a machine that ends at once, and have the stack say what the real one needs.
+
+    CloudFormation itself works out what the placeholders stand for.
+    """
+    properties = translated["Resources"][machine]["Properties"]
+    values = properties.pop("DefinitionSubstitutions") | {
+        _ARN: {"Ref": machine},
+        _ROLE: properties["RoleArn"],
+    }
+    translated["Outputs"] |= {
+        f"{_SUBSTITUTION}{machine}{key}": {"Value": str(value) if isinstance(value, int) else value}
+        for key, value in values.items()
+    }
+    del properties["DefinitionS3Location"]
+    properties["DefinitionString"] = '{"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}'
 
 
 def substitute(definition: str, substitutions: dict[str, str]) -> dict[str, Any]:

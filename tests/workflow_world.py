@@ -278,12 +278,16 @@ _NO_WAITS: Final = Pace(quicker=math.inf)
 
 @contextmanager
 def world(
-    directory: Path, parameters: dict[str, str] | None = None, pace: Pace = _NO_WAITS
+    directory: Path,
+    parameters: dict[str, str] | None = None,
+    pace: Pace = _NO_WAITS,
+    repositories: tuple[Repository, ...] = (),
 ) -> Iterator[World]:
-    """Deploy a local AWS with a Hub that has one healthy repository."""
+    """Deploy a local AWS with a Hub that has one healthy repository, and others if given."""
     write_repository(directory / REPO_ID, repository_files())
     repository = Repository(REPO_ID, directory / REPO_ID)
-    with LocalHub([repository, *unimportable_repositories(directory)]) as hub:
+    served = [repository, *unimportable_repositories(directory), *repositories]
+    with LocalHub(served) as hub:
         settings = LocalSettings(
             hub_endpoint=hub.endpoint,
             pace=pace,

@@ -201,6 +201,18 @@ class AwsUnavailableError(ModelImportError):
         super().__init__(f"AWS did not answer {action}: {why}. This is retried.")
 
 
+class PolicyInvalidError(ModelImportError):
+    """The release policy cannot be read; nothing is imported under a policy that is in doubt."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            f"The release policy is not valid: {found}. It is JSON as "
+            "functions/model_import/release/policy.schema.json says. Nothing was imported: mend it "
+            "with `model-import watch add`, or in the SSM parameter that the stack's output "
+            "ReleasePolicyName names, and start again."
+        )
+
+
 class TransferInterruptedError(ModelImportError):
     """The transfer task was told to stop before it was done."""
 

@@ -10,6 +10,9 @@ from model_import.bedrock_rules import bedrock_rules
 
 _COMMIT_CHARACTERS: Final = 8
 _KEY_CHARACTERS: Final = 12
+_DIGEST_CHARACTERS: Final = 20
+_EXECUTION_NAME_CHARACTERS_AT_MOST: Final = 80
+# https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
 
 
 def model_name(repo_id: str, commit: str, *, normalise: bool = True) -> str:
@@ -40,7 +43,18 @@ def job_name(imported_model_name: str, key: str, attempt: int) -> str:
     return _joined(imported_model_name, f"{key}-{attempt}")
 
 
-def _joined(text: str, suffix: str) -> str:
-    room = bedrock_rules().name_characters_at_most - len(suffix) - 1
+def execution_name(repo_id: str, commit: str) -> str:
+    """Return the name of the execution that imports a release: the same one for the same release.
+
+    Step Functions takes a name once in 90 days, which makes of many deliveries one import. A copy
+    of a repository has the same commits, so the whole of both is in the hash.
+    """
+    digest = hashlib.sha256(f"{repo_id}\n{commit}".encode()).hexdigest()[:_DIGEST_CHARACTERS]
+    suffix = f"{commit[:_COMMIT_CHARACTERS]}-{digest}"
+    return _joined(repo_id, suffix, _EXECUTION_NAME_CHARACTERS_AT_MOST)
+
+
+def _joined(text: str, suffix: str, characters_at_most: int | None = None) -> str:
+    room = (characters_at_most or bedrock_rules().name_characters_at_most) - len(suffix) - 1
     stem = re.sub(r"[^0-9A-Za-z]+", "-", text).strip("-")[:room].strip("-")
     return f"{stem}-{suffix}" if stem else suffix

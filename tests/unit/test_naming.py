@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from model_import.bedrock_rules import bedrock_rules
-from model_import.naming import import_key, job_name, model_name
+from model_import.naming import execution_name, import_key, job_name, model_name
 
 COMMIT = "5c4a6b8f2f0d1e9b7a3c4d5e6f708192a3b4c5d6"
 REPO_IDS = st.one_of(
@@ -116,3 +116,19 @@ def test_the_rules_state_the_patterns_of_the_service_model() -> None:
 def test_a_job_name_that_is_refused_is_refused_at_once() -> None:
     # The service model's own pattern backtracks for ever over this one.
     assert not bedrock_rules().import_job_name.fullmatch("a" * 62 + "!")
+
+
+@given(REPO_IDS, COMMITS)
+def test_an_execution_name_is_one_that_step_functions_takes(repo_id: str, commit: str) -> None:
+    assert re.fullmatch(r"[0-9A-Za-z-]{1,80}", execution_name(repo_id, commit))
+
+
+def test_an_execution_name_shows_its_release_and_is_no_other_releases() -> None:
+    name = execution_name("acme/tiny-llama", COMMIT)
+
+    assert name.startswith("acme-tiny-llama-5c4a6b8f-")
+    assert name == execution_name("acme/tiny-llama", COMMIT)
+    # A repository that was duplicated at the Hub has the same commits.
+    others = [("acme/tiny.llama", COMMIT), ("acme/tiny-llama", COMMIT[:-1] + "7")]
+    others += [("acme/" + "x" * 90 + end, COMMIT) for end in "ab"]
+    assert len({name, *(execution_name(*other) for other in others)}) == 5

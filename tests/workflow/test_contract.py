@@ -17,22 +17,30 @@ from model_import import errors  # isort: skip
 from model_import.errors import ModelImportError  # isort: skip
 from model_import.fargate_sizes import is_fargate_size, task_size  # isort: skip
 from model_import.forecast_data import forecast_data  # isort: skip
+from model_import.release.webhook import read_release  # isort: skip
 from model_import.request import ImportRequest  # isort: skip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DEFINITION: Final = ROOT / "statemachine" / "model_import.asl.yaml"
 TEMPLATE: Final = read_template()
-MACHINE: Final = TEMPLATE["Resources"]["ModelImportStateMachine"]["Properties"]
+MACHINES: Final = {
+    ROOT / resource["Properties"]["DefinitionUri"]: resource["Properties"]
+    for resource in TEMPLATE["Resources"].values()
+    if resource["Type"] == "AWS::Serverless::StateMachine"
+}
+IMPORT: Final = ROOT / "statemachine" / "model_import.asl.yaml"
+RELEASE: Final = ROOT / "statemachine" / "model_release.asl.yaml"
 EVENTS: Final = sorted((ROOT / "events").glob("*.json"))
 # Raised by AWS or by the language itself, not by this project.
-FOREIGN: Final = re.compile(r"^(States\.|Lambda\.|Bedrock\.|NoChoiceMatched$)")
+FOREIGN: Final = re.compile(
+    r"^(States\.|Lambda\.|Bedrock\.|Ssm\.|StepFunctions\.|NoChoiceMatched$)"
+)
 
 
-def load() -> dict[str, Any]:
-    substitutions = dict.fromkeys(MACHINE["DefinitionSubstitutions"], "1")
-    text = re.sub(r"\$\{(\w+)\}", lambda found: substitutions[found[1]], DEFINITION.read_text())
+def load(path: Path) -> dict[str, Any]:
+    substitutions = dict.fromkeys(MACHINES[path]["DefinitionSubstitutions"], "1")
+    text = re.sub(r"\$\{(\w+)\}", lambda found: substitutions[found[1]], path.read_text())
     definition: dict[str, Any] = yaml.safe_load(text)
     return definition
 
@@ -44,8 +52,15 @@ def states(definition: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
             yield from states(state["ItemProcessor"])
 
 
-STATES: Final = dict(states(load()))
-TASKS: Final = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
+STATES: Final = {path: dict(states(load(path))) for path in MACHINES}
+TASKS: Final = [
+    pytest.param(state, id=f"{path.stem.partition('.')[0]}-{name}")
+    for path, named in STATES.items()
+    for name, state in named.items()
+    if state["Type"] == "Task"
+]
+TRANSFER_RETRY: Final = STATES[IMPORT]["Transfer Slice"]["Retry"]
+each_machine = pytest.mark.parametrize("path", MACHINES, ids=lambda path: path.name)
 
 
 def targets(state: dict[str, Any]) -> Iterator[str]:
@@ -64,61 +79,63 @@ def python_errors() -> set[str]:
     }
 
 
-def names_in_definition() -> set[str]:
-    text = DEFINITION.read_text()
+def names_in_definition(path: Path) -> set[str]:
+    text = path.read_text()
     listed = {
         name
-        for state in STATES.values()
+        for state in STATES[path].values()
         for rule in (*state.get("Retry", []), *state.get("Catch", []))
         for name in rule["ErrorEquals"]
     }
     return listed | set(re.findall(r"^\s+Error: (\w+)$", text, re.MULTILINE))
 
 
-def test_every_state_that_is_named_exists_and_is_reached() -> None:
-    named = {target for state in STATES.values() for target in targets(state)}
-    starts = {load()["StartAt"], "Transfer Slice"}
+@each_machine
+def test_every_state_that_is_named_exists_and_is_reached(path: Path) -> None:
+    named = {target for state in STATES[path].values() for target in targets(state)}
+    inner = [state["ItemProcessor"] for state in STATES[path].values() if "ItemProcessor" in state]
+    starts = {machine["StartAt"] for machine in (load(path), *inner)}
 
-    assert named | starts == set(STATES)
+    assert named | starts == set(STATES[path])
 
 
-def test_the_definition_has_no_alias_that_cloudformation_would_not_expand() -> None:
-    tokens = list(yaml.parse(DEFINITION.read_text()))
+@each_machine
+def test_the_definition_has_no_alias_that_cloudformation_would_not_expand(path: Path) -> None:
+    tokens = list(yaml.parse(path.read_text()))
 
     assert not [token for token in tokens if isinstance(token, yaml.AliasEvent)]
 
 
-def test_placeholders_and_substitutions_are_the_same_set() -> None:
+@each_machine
+def test_placeholders_and_substitutions_are_the_same_set(path: Path) -> None:
     code = "\n".join(
-        line for line in DEFINITION.read_text().splitlines() if not line.strip().startswith("#")
+        line for line in path.read_text().splitlines() if not line.strip().startswith("#")
     )
 
-    assert set(re.findall(r"\$\{(\w+)\}", code)) == set(MACHINE["DefinitionSubstitutions"])
+    placeholders = set(re.findall(r"\$\{(\w+)\}", code))
+    assert placeholders == set(MACHINES[path]["DefinitionSubstitutions"])
 
 
-@pytest.mark.parametrize("name", TASKS)
-def test_every_task_has_a_timeout_a_retry_and_a_catch(name: str) -> None:
-    assert {"TimeoutSeconds", "Retry", "Catch"} <= TASKS[name].keys()
-    assert TASKS[name]["Catch"][-1]["ErrorEquals"] == ["States.ALL"]
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_has_a_timeout_a_retry_and_a_catch(task: dict[str, Any]) -> None:
+    assert {"TimeoutSeconds", "Retry", "Catch"} <= task.keys()
+    assert task["Catch"][-1]["ErrorEquals"] == ["States.ALL"]
 
 
-@pytest.mark.parametrize("name", TASKS)
-def test_no_retry_takes_every_error_and_permanent_ones_come_first(name: str) -> None:
-    retriers = TASKS[name]["Retry"]
+@pytest.mark.parametrize("task", TASKS)
+def test_no_retry_takes_every_error_and_permanent_ones_come_first(task: dict[str, Any]) -> None:
+    retriers = task["Retry"]
     matching = [rule["ErrorEquals"] for rule in retriers]
 
     assert not any("States.ALL" in names for names in matching)
     permanent = [position for position, rule in enumerate(retriers) if rule["MaxAttempts"] == 0]
     assert permanent == list(range(len(permanent)))
-    if (
-        any("States.TaskFailed" in names for names in matching)
-        and "events" not in TASKS[name]["Resource"]
-    ):
+    if any("States.TaskFailed" in names for names in matching) and "events" not in task["Resource"]:
         assert permanent
 
 
 def test_the_transfer_tries_permanent_errors_of_its_program_once_and_transient_ones_again() -> None:
-    once, again = (rule["ErrorEquals"] for rule in TASKS["Transfer Slice"]["Retry"])
+    once, again = (rule["ErrorEquals"] for rule in TRANSFER_RETRY)
     transient = {error.__name__ for error in errors.TRANSIENT}
 
     assert not transient & set(once)
@@ -126,7 +143,7 @@ def test_the_transfer_tries_permanent_errors_of_its_program_once_and_transient_o
 
 
 def test_the_transfer_tries_once_exactly_what_its_modules_raise_for_good() -> None:
-    once = set(TASKS["Transfer Slice"]["Retry"][0]["ErrorEquals"])
+    once = set(TRANSFER_RETRY[0]["ErrorEquals"])
     folder = ROOT / "functions"
     sources = [
         *(folder / "transfer_model").glob("*.py"),
@@ -143,16 +160,13 @@ def test_the_transfer_tries_once_exactly_what_its_modules_raise_for_good() -> No
 
 def test_a_function_has_ended_before_its_state_times_out() -> None:
     timeouts = {
-        f"{name}Function": TASKS[re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)]["TimeoutSeconds"]
-        for name in (
-            "ValidateRepository",
-            "PrepareRepository",
-            "ClaimImport",
-            "VerifyTransfer",
-            "SmokeTest",
-        )
+        f"{name.replace(' ', '')}Function": state["TimeoutSeconds"]
+        for named in STATES.values()
+        for name, state in named.items()
+        if "lambda:invoke" in state.get("Resource", "")
     }
 
+    assert len(timeouts) == 6
     for name, seconds in timeouts.items():
         assert seconds >= TEMPLATE["Resources"][name]["Properties"]["Timeout"] + 30
 
@@ -180,14 +194,16 @@ def test_the_forecast_has_the_same_throughput_everywhere() -> None:
     assert default == forecast_data().megabytes_per_second.value
 
 
-def test_every_choice_closes_with_the_failure_route() -> None:
-    choices = [state for state in STATES.values() if state["Type"] == "Choice"]
+@each_machine
+def test_every_choice_closes_with_the_failure_route(path: Path) -> None:
+    choices = [state for state in STATES[path].values() if state["Type"] == "Choice"]
 
     assert {state["Default"] for state in choices} == {"Record Failure"}
 
 
 def test_the_error_names_of_the_state_machine_are_those_of_the_code() -> None:
-    custom = {name for name in names_in_definition() if not FOREIGN.match(name)}
+    names = set[str]().union(*map(names_in_definition, MACHINES))
+    custom = {name for name in names if not FOREIGN.match(name)}
 
     assert custom <= python_errors() | set(errors.RAISED_BY_STATE_MACHINE)
     assert set(errors.RAISED_BY_STATE_MACHINE) <= custom
@@ -211,7 +227,8 @@ def test_every_handler_of_the_template_exists() -> None:
 
 def test_the_release_event_matches_the_rule_and_its_detail_is_an_input() -> None:
     event = json.loads((ROOT / "events" / "model_released.json").read_text())
-    rule = MACHINE["Events"]["ModelReleased"]["Properties"]
+    assert "Events" not in MACHINES[IMPORT]
+    rule = MACHINES[RELEASE]["Events"]["ModelReleased"]["Properties"]
 
     assert [event["source"]] == rule["Pattern"]["source"]
     assert [event["detail-type"]] == rule["Pattern"]["detail-type"]
@@ -222,6 +239,9 @@ def test_the_release_event_matches_the_rule_and_its_detail_is_an_input() -> None
 @pytest.mark.parametrize("path", EVENTS, ids=lambda path: Path(path).stem)
 def test_every_event_file_is_an_input_that_is_accepted(path: Path) -> None:
     event = json.loads(path.read_text())
+    if path.stem == "hub_webhook":
+        assert read_release(path.read_bytes(), "main") is not None
+        return
 
     ImportRequest.from_input(event.get("detail", event))
 

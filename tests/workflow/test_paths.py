@@ -619,18 +619,3 @@ def test_an_execution_keeps_its_own_error_when_the_failure_cannot_be_published(
 
     assert outcome.error == "RevisionNotFoundError"
     assert outcome.states == ["Validate Repository", *FAILURE]
-
-
-def test_a_release_on_the_bus_starts_an_execution(here: World) -> None:
-    detail = json.dumps({"repo_id": REPO_ID, "revision": "v9"})
-    here.aws.account.client("events").put_events(
-        Entries=[{"Source": "huggingface.hub", "DetailType": "Model Released", "Detail": detail}]
-    )
-
-    started = here.aws.account.client("stepfunctions").list_executions(
-        stateMachineArn=here.aws.stack.state_machine_arn
-    )["executions"][0]
-    described = here.aws.account.client("stepfunctions").describe_execution(
-        executionArn=started["executionArn"]
-    )
-    assert json.loads(described["input"]) == json.loads(detail)

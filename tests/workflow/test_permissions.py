@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FUNCTIONS: Final = ROOT / "functions"
-DEFINITION: Final = ROOT / "statemachine" / "model_import.asl.yaml"
 
 # S3 answers 403, not 404, for an object that is not there to whoever may not list.
 TELL_MISSING: Final = {"s3:ListBucket"}
@@ -25,6 +24,10 @@ CODE: Final[dict[str, tuple[str, set[str]]]] = {
     "ClaimImportFunctionRole": ("claim_import.app", TELL_MISSING),
     "VerifyTransferFunctionRole": ("verify_transfer.app", set()),
     "SmokeTestFunctionRole": ("smoke_test.app", TELL_MISSING),
+    "ReceiveWebhookFunctionRole": ("receive_webhook.app", set()),
+    # What the batch writer of boto3's table does.
+    "WatchReleasesFunctionRole": ("watch_releases.app", {"dynamodb:BatchWriteItem"}),
+    "JudgeReleaseFunctionRole": ("judge_release.app", set()),
     "BuildTransferImageFunctionRole": ("build_transfer_image.app", set()),
     "TransferTaskRole": ("transfer_model.__main__", TELL_MISSING),
 }
@@ -82,12 +85,24 @@ SERVICES: Final = {
     | PUSH_IMAGE,
     # https://docs.aws.amazon.com/bedrock/latest/userguide/model-import-iam-role.html
     "ModelImportRole": {"s3:GetObject", "s3:ListBucket", "kms:Decrypt"} | READ_THROUGH_VPC,
-    # SAM's: what the rule for released models starts.
-    "ModelImportStateMachineModelReleasedRole": {"states:StartExecution"},
+    # SAM's: what the rule for released models starts, and what the schedule invokes.
+    "ModelReleaseStateMachineModelReleasedRole": {"states:StartExecution"},
+    "WatchReleasesFunctionScheduleRole": {"lambda:InvokeFunction"},
 }
 """The roles that a service of AWS takes on, with what it documents."""
 
+OF_SAM: Final = {"ModelReleaseStateMachineModelReleasedRole", "WatchReleasesFunctionScheduleRole"}
+"""Roles that SAM writes itself, without names and conditions."""
+
+MACHINES: Final = {
+    "StateMachineRole": ("ModelImportStateMachine", USE_MODEL_KEY),
+    "ReleaseStateMachineRole": ("ModelReleaseStateMachine", set[str]()),
+}
+"""The roles of state machines: which one's, and what its calls need besides."""
+
 EVERYTHING_ON: Final = {
+    "ReleaseWebhook": "ENABLED",
+    "WatchSchedule": "rate(15 minutes)",
     "TransferImageUri": "",
     "HubTokenSecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:hub",
     "StagingKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1",
@@ -137,9 +152,10 @@ def allowed(role: str) -> set[str]:
     return {action for statement in granted for action in listed(statement["Action"])}
 
 
-def states() -> dict[str, dict[str, Any]]:
-    machine = read_template()["Resources"]["ModelImportStateMachine"]["Properties"]
-    text = re.sub(r"\$\{(\w+)\}", "1", DEFINITION.read_text(encoding="utf-8"))
+def states(name: str) -> dict[str, dict[str, Any]]:
+    machine = read_template()["Resources"][name]["Properties"]
+    definition = ROOT / machine["DefinitionUri"]
+    text = re.sub(r"\$\{(\w+)\}", "1", definition.read_text(encoding="utf-8"))
     assert machine["Logging"]
     assert machine["Tracing"]["Enabled"]
     outer = yaml.safe_load(text)["States"]
@@ -150,7 +166,7 @@ def states() -> dict[str, dict[str, Any]]:
 
 
 def test_every_role_is_accounted_for() -> None:
-    assert sorted(ROLES) == sorted({*CODE, *SERVICES, "StateMachineRole"})
+    assert sorted(ROLES) == sorted({*CODE, *SERVICES, *MACHINES})
 
 
 @pytest.mark.parametrize("role", CODE)
@@ -163,10 +179,13 @@ def test_the_role_of_code_allows_exactly_what_the_code_calls(role: str) -> None:
     assert allowed(role) == called | with_keys
 
 
-def test_the_role_of_the_state_machine_allows_exactly_what_its_states_call() -> None:
-    called = actions_of_states(states())
+@pytest.mark.parametrize("role", MACHINES)
+def test_the_role_of_a_state_machine_allows_exactly_what_its_states_call(role: str) -> None:
+    machine, besides = MACHINES[role]
 
-    assert allowed("StateMachineRole") == called | LOG_DELIVERY | TRACING | USE_MODEL_KEY
+    called = actions_of_states(states(machine))
+
+    assert allowed(role) == called | LOG_DELIVERY | TRACING | besides
 
 
 @pytest.mark.parametrize("role", SERVICES)
@@ -188,7 +207,7 @@ def test_what_aws_manages_is_for_logs_and_traces_alone(role: str) -> None:
 def test_no_action_has_a_wildcard_and_no_statement_is_without_a_name(role: str) -> None:
     for statement in statements(role):
         assert not [action for action in listed(statement["Action"]) if "*" in action]
-        assert statement.get("Sid") or role == "ModelImportStateMachineModelReleasedRole"
+        assert statement.get("Sid") or role in OF_SAM
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -222,11 +241,13 @@ def test_a_key_is_used_by_its_arn_and_only_where_it_is_given() -> None:
             assert not keys or condition.endswith(keys[0].removesuffix("Arn"))
 
 
-def test_whoever_reads_a_secret_reads_the_hub_token_and_no_other() -> None:
+def test_whoever_reads_a_secret_reads_the_one_that_it_needs_and_no_other() -> None:
     for role in ROLES:
+        receives = role == "ReceiveWebhookFunctionRole"
         for statement in statements(role):
             if "secretsmanager:GetSecretValue" in listed(statement["Action"]):
-                assert statement["Resource"] == {"Ref": "HubTokenSecretArn"}
+                secret = "WebhookSecret" if receives else "HubTokenSecretArn"
+                assert statement["Resource"] == {"Ref": secret}
 
 
 def test_every_resource_that_is_a_wildcard_has_a_reason_before_its_statement() -> None:
@@ -247,8 +268,8 @@ def test_every_resource_that_is_a_wildcard_has_a_reason_before_its_statement() -
     "role", [role for role in ROLES if role not in CODE or "Function" not in role]
 )
 def test_a_service_takes_on_a_role_for_this_account_only(role: str) -> None:
-    if role == "ModelImportStateMachineModelReleasedRole":
-        return  # SAM's own
+    if role in OF_SAM:
+        return
     (statement,) = RESOURCES[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
 
     assert isinstance(statement["Principal"]["Service"], str)

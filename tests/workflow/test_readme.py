@@ -29,8 +29,8 @@ def _first_cells(section: str) -> list[str]:
     return rows[2:]
 
 
-def _states() -> set[str]:
-    definition = ROOT / "statemachine" / "model_import.asl.yaml"
+def _states(machine: str) -> set[str]:
+    definition = ROOT / "statemachine" / f"{machine}.asl.yaml"
     states = yaml.safe_load(definition.read_text(encoding="utf-8"))["States"]
     inner = [
         state["ItemProcessor"]["States"] for state in states.values() if "ItemProcessor" in state
@@ -52,15 +52,18 @@ def test_every_error_is_named_and_no_other() -> None:
     assert set(re.findall(r"\b[A-Z]\w+Error\b", README)) == classes | set(RAISED_BY_STATE_MACHINE)
 
 
-def test_the_table_of_states_has_every_state_once() -> None:
-    assert sorted(_first_cells(_section("States"))) == sorted(_states())
+@pytest.mark.parametrize(
+    ("title", "machine"), [("States", "model_import"), ("Of a release", "model_release")]
+)
+def test_the_table_of_states_has_every_state_once(title: str, machine: str) -> None:
+    assert sorted(_first_cells(_section(title))) == sorted(_states(machine))
 
 
 def test_the_output_of_the_demo_names_states_that_there_are() -> None:
     shown = re.findall(r"› (.+)", README)
 
     assert shown[-1] == "Model Imported"
-    assert set(shown) <= _states()
+    assert set(shown) <= _states("model_import")
 
 
 def test_the_table_of_inputs_has_every_field() -> None:

@@ -1,0 +1,41 @@
+"""Judge Release: a release and the policy to an import, or to every reason why not."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools import Logger
+
+from model_import.hub_token import read_hub_token
+from model_import.release.judgement import ReleaseJudge
+from model_import.release.policy import Policy
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger()
+
+
+@functools.cache
+def judge() -> ReleaseJudge:
+    """Return what judges releases for this stack."""
+    secret_arn = os.environ.get("HUB_TOKEN_SECRET_ARN")
+    token = read_hub_token(boto3.client("secretsmanager"), secret_arn) if secret_arn else None
+    return ReleaseJudge(
+        hub_endpoint=os.environ["HUB_ENDPOINT"],
+        hub_token=token,
+        region=os.environ["AWS_REGION"],
+        branch=os.environ["TRACKED_BRANCH"],
+    )
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Return the judgement."""
+    logger.append_keys(execution_arn=event["execution_arn"])
+    judgement = judge().judge(event["release"], Policy.from_json(event["policy"]))
+    logger.info("judgement", **judgement.to_dict())
+    return judgement.to_dict()

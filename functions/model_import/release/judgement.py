@@ -1,0 +1,112 @@
+"""Whether a release is imported: the policy first, then the Hub, then what Bedrock would say."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from model_import.forecast import forecast
+from model_import.hub import read_snapshot
+from model_import.hub_conversions import find_conversion
+from model_import.hub_files import HubFiles
+from model_import.naming import execution_name
+from model_import.preflight.verdict import judge
+from model_import.release.policy import ReleasedModel
+from model_import.request import ImportRequest
+
+if TYPE_CHECKING:
+    from model_import.hub import Snapshot
+    from model_import.preflight.verdict import Verdict
+    from model_import.release.policy import Policy
+
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What becomes of a release; `objections` are all reasons of a refusal.
+
+    Superseded is a commit that the branch has left behind: `commit` is where it is now, and an
+    event of its own tells of that.
+    """
+
+    outcome: Literal["wanted", "refused", "superseded"]
+    repo_id: str
+    commit: str | None
+    execution_name: str | None = None
+    objections: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseJudge:
+    """Judges releases of one Hub for one Region; a push to `branch` is a release."""
+
+    hub_endpoint: str
+    hub_token: str | None
+    region: str
+    branch: str
+
+    def judge(self, release: object, policy: Policy) -> Judgement:
+        """Judge a release, given as the input of an import: `{"repo_id": …, "revision": …}`.
+
+        A commit counts while it is the newest of the branch. A branch or a tag stands for its
+        commit, and no revision for the branch.
+
+        Raises:
+            InvalidInputError: The release is no input of an import.
+            RepositoryNotFoundError, RepositoryGatedError, RevisionNotFoundError,
+            HubAccessRefusedError, HubUnavailableError: As of the Hub.
+        """
+        request = ImportRequest.from_input(release)
+        if not policy.watches(request.repo_id):
+            objections = policy.objections_to_name(request.repo_id)
+            return Judgement("refused", request.repo_id, None, objections=objections)
+        named = release.get("revision") if isinstance(release, dict) else None
+        is_commit = named is not None and _COMMIT.fullmatch(named) is not None
+        revision = self.branch if is_commit or named is None else named
+        snapshot = read_snapshot(self.hub_endpoint, request.repo_id, revision, token=self.hub_token)
+        source = snapshot.source
+        if is_commit and source.commit != named:
+            return Judgement("superseded", source.repo_id, source.commit)
+        objections = self._objections(snapshot, policy, normalising=request.normalise)
+        if objections:
+            return Judgement("refused", source.repo_id, source.commit, objections=objections)
+        name = execution_name(source.repo_id, source.commit)
+        return Judgement("wanted", source.repo_id, source.commit, execution_name=name)
+
+    def _objections(
+        self, snapshot: Snapshot, policy: Policy, *, normalising: bool
+    ) -> tuple[str, ...]:
+        # A renamed repository answers under its present name, which has to be watched too.
+        if not policy.watches(snapshot.source.repo_id):
+            return policy.objections_to_name(snapshot.source.repo_id)
+        with contextlib.closing(HubFiles(snapshot.source, self.hub_token)) as files:
+            verdict = judge(
+                snapshot,
+                files,
+                self.region,
+                normalising=normalising,
+                licences=policy.licences,
+                find_conversion=lambda: find_conversion(snapshot.source, token=self.hub_token),
+            )
+        objections = policy.objections(self._model(snapshot, verdict))
+        if verdict.importable:
+            return objections
+        refusal = verdict.refusal(snapshot.source.repo_id, snapshot.source.commit)
+        return (*objections, refusal)
+
+    def _model(self, snapshot: Snapshot, verdict: Verdict) -> ReleasedModel:
+        price = forecast(verdict, self.region, today=datetime.now(UTC).date()).usd_per_active_hour
+        return ReleasedModel(
+            repo_id=snapshot.source.repo_id,
+            model_type=verdict.model_type,
+            weights_bytes=verdict.weights_bytes,
+            usd_per_active_hour=price.at_most,
+        )

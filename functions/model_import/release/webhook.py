@@ -1,0 +1,86 @@
+"""A delivery of a Hub webhook: bytes and headers in, a release out, or nothing.
+
+Payloads, version 3: https://huggingface.co/docs/hub/webhooks
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final
+
+from model_import.release.pushed_release import Release
+
+BODY_BYTES_AT_MOST: Final = 256 * 1024
+"""Far above a documented payload, which is about 2 kB."""
+
+_CONTENT: Final = "repo.content"
+_BRANCH: Final = "refs/heads/"
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}")
+_REPO_ID: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
+
+
+class MalformedDeliveryError(ValueError):
+    """The body is not a webhook payload of the Hub; the message says what is missing."""
+
+
+def read_release(body: bytes, branch: str) -> Release | None:
+    """Return the release that a delivery tells of, or None when it tells of something else.
+
+    Deleted branches, tags, pull requests, discussions, settings, moves of a repository and other
+    kinds of repositories are no releases; nor is what a later version of the payload may add.
+
+    Raises:
+        MalformedDeliveryError: It is no JSON object with an event and a repository.
+    """
+    payload = _object(body)
+    event, repository = payload.get("event"), payload.get("repo")
+    if not isinstance(event, dict) or not isinstance(event.get("scope"), str):
+        raise MalformedDeliveryError("no event.scope")
+    if not isinstance(repository, dict) or not isinstance(repository.get("type"), str):
+        raise MalformedDeliveryError("no repo.type")
+    if not _is_push(event) or repository["type"] != "model":
+        return None
+    repo_id = repository.get("name")
+    if not isinstance(repo_id, str):
+        raise MalformedDeliveryError("no repo.name")
+    commit = _commit_of(payload.get("updatedRefs"), branch)
+    # A model of the Hub itself, such as "gpt2", has no organisation; it cannot be imported by name.
+    if commit is None or not _REPO_ID.fullmatch(repo_id):
+        return None
+    return Release(repo_id, commit)
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    if len(body) > BODY_BYTES_AT_MOST:
+        raise MalformedDeliveryError(f"more than {BODY_BYTES_AT_MOST} bytes")
+    try:
+        payload = json.loads(body)
+    except (ValueError, RecursionError):
+        raise MalformedDeliveryError("no JSON") from None
+    if not isinstance(payload, dict):
+        raise MalformedDeliveryError("no JSON object")
+    return payload
+
+
+def _is_push(event: dict[str, Any]) -> bool:
+    """Return whether the content has changed.
+
+    "Narrower scopes may be added; they are to be treated as an update of the broader one."
+    """
+    scope = event["scope"]
+    if scope == _CONTENT:
+        return event.get("action") in ("create", "update")
+    return bool(scope.startswith(f"{_CONTENT}."))
+
+
+def _commit_of(updated_refs: object, branch: str) -> str | None:
+    """Return where the branch has been moved to; a deletion has no new commit."""
+    if not isinstance(updated_refs, list):
+        return None
+    for update in updated_refs:
+        if isinstance(update, dict) and update.get("ref") == _BRANCH + branch:
+            commit = update.get("newSha")
+            if isinstance(commit, str) and _COMMIT.fullmatch(commit):
+                return commit
+    return None

@@ -1,0 +1,64 @@
+"""Watch Releases: new commits of the watched authors to events `Model Released`, on a schedule."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+from aws_lambda_powertools import Logger
+from huggingface_hub import HfApi, set_client_factory
+
+from model_import.hub_token import read_hub_token
+from model_import.release.bus import publish_releases
+from model_import.release.hub_heads import BoundedRequests, read_heads
+from model_import.release.policy import read_policy
+from model_import.release.seen_repositories import SeenRepositories
+from model_import.release.watch import Watch
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger()
+_SECONDS_TO_RECORD: Final = 30
+"""Kept free at the end of a run for putting events and writing what one author has."""
+
+
+@functools.cache
+def hub() -> HfApi:
+    """Return the Hub."""
+    secret_arn = os.environ.get("HUB_TOKEN_SECRET_ARN")
+    token = read_hub_token(boto3.client("secretsmanager"), secret_arn) if secret_arn else None
+    return HfApi(endpoint=os.environ["HUB_ENDPOINT"].rstrip("/"), token=token or False)
+
+
+@logger.inject_lambda_context
+def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Run the watch once, for as long as this invocation may take."""
+    seconds = context.get_remaining_time_in_millis() / 1000 - _SECONDS_TO_RECORD
+    requests = BoundedRequests(ends_at=time.monotonic() + seconds)
+    set_client_factory(requests.client)
+    watch = Watch(
+        policy=read_policy(boto3.client("ssm"), os.environ["RELEASE_POLICY_NAME"]),
+        seen=SeenRepositories(boto3.resource("dynamodb").Table(os.environ["SEEN_TABLE"])),
+        read_heads=functools.partial(read_heads, hub()),
+        publish=functools.partial(publish_releases, boto3.client("events")),
+    )
+    try:
+        report = watch.run()
+    finally:
+        # The client outlives the run, in this process.
+        requests.ends_at = math.inf
+    figures = {
+        "authors": report.authors,
+        "repositories": report.repositories,
+        "released": len(report.released),
+        "left": len(report.left),
+        "why_left": report.why_left,
+        "requests": requests.count,
+    }
+    logger.info("watched", extra=figures)
+    return figures
