@@ -315,7 +315,7 @@ def test_every_group_of_logs_takes_the_key_and_ends_some_day() -> None:
         if resource["Type"] == "AWS::Logs::LogGroup"
     ]
 
-    assert len(groups) == 4
+    assert len(groups) == 5
     for group in groups:
         assert group["KmsKeyId"]["Fn::If"][:2] == ["HasLogKey", {"Ref": "LogKeyArn"}]
         assert group["RetentionInDays"]
