@@ -12,6 +12,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from model_import.forecast_text import FORECAST_LABELS, amount
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -28,16 +30,6 @@ _BOX: Final = box.SIMPLE_HEAD
 _PLACES_SHOWN: Final = 5
 _GIGABYTE: Final = 1_000_000_000
 _MEGABYTE: Final = 1_000_000
-_MINUTES_PER_HOUR: Final = 60
-_SECONDS_PER_MINUTE: Final = 60
-_UNKNOWN: Final = "not known"
-_FORECAST: Final = {
-    "transfer_seconds": "Transfer",
-    "custom_model_units": "Units of a copy",
-    "usd_per_window": "5 active minutes",
-    "usd_per_active_hour": "Active hour",
-    "usd_per_storage_month": "Month of storage",
-}
 
 
 def show(console: Console, report: CheckReport) -> None:
@@ -131,36 +123,16 @@ def _forecast(figures: dict[str, dict[str, Any]]) -> Table:
     table.add_column("", no_wrap=True)
     table.add_column("Estimate", no_wrap=True, justify="right")
     table.add_column("From", overflow="fold", ratio=1)
-    for name, label in _FORECAST.items():
+    for name, label in FORECAST_LABELS.items():
         figure = figures[name]
         dated = f", {figure['date']}" if figure["date"] else ""
         table.add_row(
             label,
-            _amount(name, figure),
+            amount(name, figure),
             f"{figure['source']}{dated}",
             style="dim" if figure["at_least"] is None else "",
         )
     return table
-
-
-def _amount(name: str, figure: dict[str, Any]) -> str:
-    low, high = figure["at_least"], figure["at_most"]
-    if low is None:
-        return _UNKNOWN
-    if name == "transfer_seconds":
-        return _duration(low)
-    form, unit = ("{:,.2f}", " USD") if name.startswith("usd_") else ("{:g}", "")
-    amounts = dict.fromkeys(form.format(amount) for amount in (low, high))
-    return " to ".join(amounts) + unit
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / _SECONDS_PER_MINUTE)
-    if minutes < 1:
-        return f"{seconds:g} s"
-    if minutes < _MINUTES_PER_HOUR:
-        return f"{minutes} min"
-    return f"{minutes // _MINUTES_PER_HOUR} h {minutes % _MINUTES_PER_HOUR:02} min"
 
 
 def _bytes(count: int) -> str:

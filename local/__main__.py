@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from rich.console import Console
 
+from local.announcements import Announcements
 from local.display import Display
 from local.execution import Execution
 from local.hub_server import LocalHub
@@ -83,10 +84,13 @@ def run(  # noqa: PLR0913 – one a thing that may be said on the command line
                     aws.stack.outputs["StagingBucketName"],
                     execution.name,
                 )
+                announcements = Announcements(aws)
                 for state in execution.states_entered(lambda: display.moved(progress.changes())):
                     display.moved(progress.changes(at_once=state == "Verify Transfer"))
                     display.entered(state)
+                    display.announced(announcements.new())
                 display.moved(progress.changes(at_once=True))
+                display.announced(announcements.new(settled=True))
                 outcome = execution.outcome()
         display.ended(outcome)
     except KeyboardInterrupt:
@@ -118,9 +122,12 @@ def release(delivery: Path, hub: str | None) -> None:
             with LocalAws(_releasing(_settings(endpoint)), display.task_log) as aws:
                 watch_repository(aws, json.loads(delivery.read_bytes())["repo"]["name"])
                 display.note(f"The Hub posts {delivery.name} to {aws.stack.outputs['WebhookUrl']}")
+                announcements = Announcements(aws)
                 for execution in follow_release(aws, delivery.read_bytes()):
                     for state in execution.states_entered():
                         display.entered(state)
+                        display.announced(announcements.new())
+                    display.announced(announcements.new(settled=True))
                     outcome = execution.outcome()
     except KeyboardInterrupt:
         display.note("Stopped; nothing is left running.")

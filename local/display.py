@@ -12,10 +12,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from rich.console import Console
 
+    from local.announcements import PublishedMessage
     from local.execution import Outcome
     from model_import.slice_progress import SliceProgress
 
@@ -59,6 +60,16 @@ class Display:
         self._console.print(
             f"  [dim]{seconds:5.1f} s[/] [bold cyan]›[/] {escape(state)}", highlight=False
         )
+
+    def announced(self, messages: Iterable[PublishedMessage]) -> None:
+        """Show what people are told."""
+        for message in messages:
+            self._console.print(
+                f"    [green]announced[/] {escape(message.subject)}",
+                highlight=False,
+                soft_wrap=True,
+                emoji=False,
+            )
 
     def task_log(self, _task_arn: str, line: str) -> None:
         """Show a line of a transfer task's log that is no metric: a warning, or a last word."""

@@ -85,11 +85,14 @@ class LocalAws:
             self._task_definition,
             on_task_log,
         )
-        self.event_bus = EventBus(
-            self.account.id,
-            settings.region,
-            self.account.client("events"),
-            self.account.client("stepfunctions"),
+        self.event_bus = self._exit.enter_context(
+            EventBus(
+                self.account.id,
+                settings.region,
+                self.account.client("events"),
+                self.account.client("stepfunctions"),
+                self.stack.functions,
+            )
         )
         self.routes = routes = server.routes
         routes.functions, routes.tasks = self.stack.function, self.tasks

@@ -20,9 +20,11 @@ _SECRET: Final = "AWS::SecretsManager::Secret"  # noqa: S105 – a type
 _URL: Final = "AWS::Lambda::Url"
 _SCHEDULE: Final = "AWS::Scheduler::Schedule"
 _MEANINGLESS: Final = {
+    "AWS::Chatbot::SlackChannelConfiguration",
     "AWS::CloudWatch::Dashboard",
     "AWS::Lambda::EventInvokeConfig",
     "AWS::S3::BucketPolicy",
+    "AWS::SNS::Subscription",
 }
 _OUTPUT: Final = re.compile(r"Schedule(Expression|Target)(?P<name>.+)")
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import boto3
 from tiny_checkpoint import tiny_checkpoint
 
+from local.announcements import Announcements
 from local.aws_server import Fault
 from local.bedrock import BedrockSettings
 from local.execution import Execution, Outcome
@@ -33,6 +34,8 @@ from model_import.transfer import TransferSettings, transfer_slice  # isort: ski
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from local.announcements import PublishedMessage
 
 REPO_ID: Final = "acme/Tiny-1.0"
 STACK_TAGS: Final = (("cost-centre", "42"), ("team", "platform"))
@@ -154,6 +157,7 @@ class World:
     """One local AWS and one Hub, reset for each test."""
 
     aws: LocalAws
+    announcements: Announcements
     hub: LocalHub
     directory: Path
     tasks: InlineTasks
@@ -169,6 +173,7 @@ class World:
         self.hub.faults.clear()
         self.hub.clear_requests()
         self.aws.start_bedrock(BedrockSettings(polls=2, cold_starts=1))
+        self.announcements.new(settled=True)
         self.aws.event_bus.events.clear()
         self.tasks = InlineTasks(self.aws)
         self.aws.routes.tasks = self.tasks
@@ -205,6 +210,10 @@ class World:
     def events(self) -> list[dict[str, Any]]:
         """Return the events that were published."""
         return self.aws.event_bus.events
+
+    def announced(self) -> list[PublishedMessage]:
+        """Return what people were told since they were last asked for."""
+        return self.announcements.new(settled=True)
 
     def _fault(self, service: str, operation: str) -> Fault | None:
         name = f"{service}:{operation}"
@@ -296,6 +305,6 @@ def world(
             function_log_level="CRITICAL",
         )
         with LocalAws(settings) as aws:
-            made = World(aws, hub, directory, InlineTasks(aws))
+            made = World(aws, Announcements(aws), hub, directory, InlineTasks(aws))
             made.reset()
             yield made

@@ -308,6 +308,28 @@ def test_the_bucket_has_the_key_that_was_given(deployed: Deployed) -> None:
     assert rule["SSEAlgorithm"] == ("aws:kms" if deployed.keys else "AES256")
 
 
+def test_there_is_a_topic_and_sns_encrypts_it(deployed: Deployed) -> None:
+    topic = deployed.stack.outputs["AnnouncementTopicArn"]
+    described = deployed.account.client("sns").get_topic_attributes(TopicArn=topic)
+
+    assert described["Attributes"]["KmsMasterKeyId"] == "alias/aws/sns"
+
+
+def test_a_mail_address_and_a_channel_are_told_where_they_are_given() -> None:
+    template = read_template()
+    mail = template["Resources"]["AnnouncementEmailSubscription"]
+    channel = template["Resources"]["AnnouncementChannel"]
+
+    assert mail["Condition"] == "HasAnnouncementEmail"
+    assert mail["Properties"] == {
+        "TopicArn": {"Ref": "AnnouncementTopic"},
+        "Protocol": "email",
+        "Endpoint": {"Ref": "AnnouncementEmail"},
+    }
+    assert channel["Condition"] == "HasSlackChannel"
+    assert channel["Properties"]["SnsTopicArns"] == [{"Ref": "AnnouncementTopic"}]
+
+
 def test_every_group_of_logs_takes_the_key_and_ends_some_day() -> None:
     groups = [
         resource["Properties"]
@@ -398,6 +420,9 @@ def test_every_parameter_of_text_has_a_pattern_or_a_choice_and_its_default_passe
         ("StagingKeyArn", "alias/key"),
         ("ModelKeyArn", "1234"),
         ("PermissionsBoundaryArn", "boundary"),
+        ("AnnouncementEmail", "ml at example.com"),
+        ("SlackWorkspaceId", "my-team"),
+        ("SlackChannelId", "#models"),
     ],
 )
 def test_what_a_parameter_cannot_be_is_refused_before_anything_is_made(

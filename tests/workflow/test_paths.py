@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 HAPPY = [
     "Validate Repository",
     "Importable?",
+    "Publish Start",
     "Prepare Repository",
     "Claim Import",
     "Already Imported?",
@@ -82,7 +83,9 @@ def test_a_healthy_repository_becomes_a_model_that_answers(here: World) -> None:
     assert (outcome.status, outcome.error, outcome.cause) == ("SUCCEEDED", None, None)
     assert outcome.states == HAPPY
     assert outcome.answer == ANSWER
-    (event,) = here.events()
+    started, event = here.events()
+    assert started["detail-type"] == "Model Import Started"
+    assert started["detail"]["model_name"] == outcome.model_name
     assert event["detail-type"] == "Model Import Succeeded"
     assert event["detail"]["model_arn"] == outcome.model_arn
     assert event["detail"]["manifest_uri"] == outcome.manifest
@@ -515,8 +518,8 @@ def test_the_forecast_comes_with_the_output_and_with_the_event(here: World) -> N
     output = here.run_for_output()
 
     assert output["forecast"]["usd_per_active_hour"]["unit"].startswith("USD")
-    (event,) = here.events()
-    assert event["detail"]["forecast"] == output["forecast"]
+    forecasts = [event["detail"]["forecast"] for event in here.events()]
+    assert forecasts == [output["forecast"]] * 2
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "InternalServerException"])
@@ -590,7 +593,7 @@ def test_an_answer_that_is_not_expected_fails_with_the_model_named(here: World) 
 
     assert outcome.error == "SmokeTestFailedError"
     assert "トランペット" in str(outcome.cause)
-    (event,) = here.events()
+    _, event = here.events()
     assert event["detail"]["model_arn"].startswith("arn:aws:bedrock:")
     assert event["detail"]["model_arn"] in str(outcome.cause)
 
@@ -601,8 +604,17 @@ def test_publishing_is_tried_again(here: World) -> None:
     assert here.run().states == HAPPY
 
 
-def test_a_success_that_cannot_be_published_is_no_success(here: World) -> None:
+def test_a_beginning_that_cannot_be_published_stops_no_import(here: World) -> None:
     here.fail(PUT_EVENTS, "InternalException", times=7)
+
+    outcome = here.run()
+
+    assert (outcome.status, outcome.states) == ("SUCCEEDED", HAPPY)
+    assert [event["detail-type"] for event in here.events()] == ["Model Import Succeeded"]
+
+
+def test_a_success_that_cannot_be_published_is_no_success(here: World) -> None:
+    here.before[GET_MODEL] = lambda: here.fail(PUT_EVENTS, "InternalException", times=7)
 
     outcome = here.run()
 

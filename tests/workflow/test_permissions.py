@@ -28,6 +28,7 @@ CODE: Final[dict[str, tuple[str, set[str]]]] = {
     # What the batch writer of boto3's table does.
     "WatchReleasesFunctionRole": ("watch_releases.app", {"dynamodb:BatchWriteItem"}),
     "JudgeReleaseFunctionRole": ("judge_release.app", set()),
+    "AnnounceImportFunctionRole": ("announce_import.app", set()),
     "BuildTransferImageFunctionRole": ("build_transfer_image.app", set()),
     "TransferTaskRole": ("transfer_model.__main__", TELL_MISSING),
 }
@@ -88,6 +89,9 @@ SERVICES: Final = {
     # SAM's: what the rule for released models starts, and what the schedule invokes.
     "ModelReleaseStateMachineModelReleasedRole": {"states:StartExecution"},
     "WatchReleasesFunctionScheduleRole": {"lambda:InvokeFunction"},
+    # https://docs.aws.amazon.com/chatbot/latest/adminguide/understanding-permissions.html: what a
+    # role gives, members of the channel may do. Messages need nothing of it.
+    "AnnouncementChannelRole": set(),
 }
 """The roles that a service of AWS takes on, with what it documents."""
 
@@ -109,6 +113,8 @@ EVERYTHING_ON: Final = {
     "ModelKeyArn": "arn:aws:kms:us-east-1:123456789012:key/2",
     "ImportSubnetIds": "subnet-00000001",
     "ImportSecurityGroupIds": "sg-00000001",
+    "SlackWorkspaceId": "T0123456789",
+    "SlackChannelId": "C0123456789",
 }
 
 
@@ -275,6 +281,14 @@ def test_a_service_takes_on_a_role_for_this_account_only(role: str) -> None:
     assert isinstance(statement["Principal"]["Service"], str)
     account = statement["Condition"]["StringEquals"]["aws:SourceAccount"]
     assert account == {"Ref": "AWS::AccountId"}
+
+
+def test_nothing_may_be_done_from_the_channel() -> None:
+    channel = RESOURCES["AnnouncementChannel"]["Properties"]
+    guardrails = [policy["Fn::Sub"].rpartition("/")[2] for policy in channel["GuardrailPolicies"]]
+
+    assert guardrails == ["AWSDenyAll"]
+    assert "ManagedPolicyArns" not in RESOURCES["AnnouncementChannelRole"]["Properties"]
 
 
 def test_bedrock_takes_on_its_role_for_import_jobs_only() -> None:

@@ -322,8 +322,12 @@ def test_a_delivery_at_the_url_becomes_a_model_that_answers(here: World) -> None
     outcome = ended(here, output(here, release)["execution_arn"])
     assert (outcome.status, outcome.error) == ("SUCCEEDED", None)
     assert outcome.answer == "トランペット"
-    told = [event["detail-type"] for event in here.events()]
-    assert told == ["Model Released", "Model Import Succeeded"]
+    put = [event["detail-type"] for event in here.events()]
+    assert put == ["Model Released", "Model Import Started", "Model Import Succeeded"]
+    assert [message.subject for message in here.announced()] == [
+        f"Import started: {SHIPPED}",
+        f"Imported: {SHIPPED}",
+    ]
 
 
 def test_a_delivery_without_the_secret_starts_nothing(here: World) -> None:
