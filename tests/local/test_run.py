@@ -29,9 +29,9 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "local", *arguments]
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, what: str = "run") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command("run", *arguments),
+        command(what, *arguments),
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -59,6 +59,26 @@ def test_the_shipped_model_is_imported_and_answers_the_question_of_the_field_rep
         "manifest", "seconds",
     }  # fmt: skip
     assert "Smoke Test" in finished.stderr
+
+
+def test_one_command_shows_a_release_from_its_delivery_to_the_announcement() -> None:
+    finished = run(what="release")
+
+    assert finished.returncode == 0, finished.stderr
+    course = [
+        "The Hub posts hub_webhook.json",
+        "› Read Policy",
+        "› Import Started",
+        "› Validate Repository",
+        f"announced Import started: {SHIPPED}",
+        "› Verify Transfer",
+        "› Smoke Test",
+        f"announced Imported: {SHIPPED}",
+        "Model imported in",
+    ]
+    places = [finished.stdout.find(step) for step in course]
+    assert -1 not in places, finished.stdout
+    assert places == sorted(places)
 
 
 def test_the_hub_may_fail_cut_connections_and_let_locations_expire() -> None:

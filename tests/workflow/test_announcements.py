@@ -29,7 +29,7 @@ def here(shared_world: World) -> World:
 
 def put(here: World, source: str, detail_type: str, **detail: object) -> None:
     entry = {"Source": source, "DetailType": detail_type, "Detail": json.dumps(detail)}
-    here.aws.account.client("events").put_events(Entries=[entry])  # type: ignore[list-item]
+    here.aws.account.client("events").put_events(Entries=[entry])
 
 
 def subscribed_queue(here: World, **policy: list[str]) -> str:
