@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from model_import.release.webhook_secret import WebhookSecret
+from model_import.rotated_secret import RotatedSecret
 from receive_webhook import app
 
 if TYPE_CHECKING:
@@ -139,6 +139,6 @@ def deliver(event: dict[str, Any]) -> int:
 def receiving(monkeypatch: pytest.MonkeyPatch, bus: object) -> None:
     """Put fakes of AWS behind the function."""
     monkeypatch.setenv("TRACKED_BRANCH", "main")
-    secret = WebhookSecret(Secrets({"AWSCURRENT": SECRET}), "arn")  # type: ignore[arg-type]
+    secret = RotatedSecret(Secrets({"AWSCURRENT": SECRET}), "arn")  # type: ignore[arg-type]
     monkeypatch.setattr(app, "secret", lambda: secret)
     monkeypatch.setattr(app, "events", lambda: bus)

@@ -13,8 +13,8 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from model_import.release.bus import publish_releases
-from model_import.release.webhook import MalformedDeliveryError, read_release
-from model_import.release.webhook_secret import WebhookSecret
+from model_import.release.webhook import MalformedDeliveryError, has_secret, read_release
+from model_import.rotated_secret import RotatedSecret
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -24,9 +24,9 @@ logger = Logger()
 
 
 @functools.cache
-def secret() -> WebhookSecret:
+def secret() -> RotatedSecret:
     """Return the secret that the Hub sends."""
-    return WebhookSecret(boto3.client("secretsmanager"), os.environ["WEBHOOK_SECRET_ARN"])
+    return RotatedSecret(boto3.client("secretsmanager"), os.environ["WEBHOOK_SECRET_ARN"])
 
 
 @functools.cache
@@ -39,7 +39,7 @@ def events() -> EventBridgeClient:
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Answer a request to the function's URL; who does not know the secret learns nothing."""
     given = (event.get("headers") or {}).get("x-webhook-secret", "")
-    if not secret().admits(given):
+    if not has_secret(given, secret()):
         return _answer(HTTPStatus.UNAUTHORIZED)
     try:
         release = read_release(_body(event), os.environ["TRACKED_BRANCH"])

@@ -22,8 +22,8 @@ from hub_deliveries import (
 )
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from model_import.release.webhook import BODY_BYTES_AT_MOST
-from model_import.release.webhook_secret import KEPT_SECONDS, WebhookSecret
+from model_import.release.webhook import BODY_BYTES_AT_MOST, has_secret
+from model_import.rotated_secret import KEPT_SECONDS, RotatedSecret, SecretEmptyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -172,43 +172,45 @@ class Clock:
 
 def test_a_rotated_secret_is_taken_at_once_and_the_one_before_it_still() -> None:
     clock, secrets = Clock(), Secrets({"AWSCURRENT": "first"})
-    secret = WebhookSecret(secrets, "arn", clock)  # type: ignore[arg-type]  # a fake
-    assert secret.admits("first")
+    secret = RotatedSecret(secrets, "arn", clock)  # type: ignore[arg-type]  # a fake
+    assert has_secret("first", secret)
 
     secrets.rotate("second")
     clock.now += 16
-    assert secret.admits("second")
-    assert secret.admits("first")
+    assert has_secret("second", secret)
+    assert has_secret("first", secret)
 
     secrets.rotate("third")
     clock.now += 16
-    assert secret.admits("third")
-    assert not secret.admits("first")
+    assert has_secret("third", secret)
+    assert not has_secret("first", secret)
 
 
 def test_a_secret_is_read_seldom_however_many_deliveries_and_attempts_there_are() -> None:
     clock, secrets = Clock(), Secrets({"AWSCURRENT": "first"})
-    secret = WebhookSecret(secrets, "arn", clock)  # type: ignore[arg-type]  # a fake
+    secret = RotatedSecret(secrets, "arn", clock)  # type: ignore[arg-type]  # a fake
 
     for _ in range(1000):
-        assert secret.admits("first")
-        assert not secret.admits("guess")
+        assert has_secret("first", secret)
+        assert not has_secret("guess", secret)
     assert secrets.reads == 2
 
     clock.now += KEPT_SECONDS
-    assert secret.admits("first")
+    assert has_secret("first", secret)
     assert secrets.reads == 4
 
 
 def test_an_empty_secret_admits_nobody() -> None:
-    secret = WebhookSecret(Secrets({"AWSCURRENT": " "}), "arn")  # type: ignore[arg-type]  # a fake
+    secret = RotatedSecret(Secrets({"AWSCURRENT": " "}), "arn")  # type: ignore[arg-type]  # a fake
 
-    assert not secret.admits("")
-    assert not secret.admits(" ")
+    assert not has_secret("", secret)
+    assert not has_secret(" ", secret)
+    with pytest.raises(SecretEmptyError):
+        secret.current()
 
 
 def test_a_secret_that_cannot_be_read_is_a_fault_and_no_refusal() -> None:
-    secret = WebhookSecret(Secrets({}), "arn")  # type: ignore[arg-type]  # a fake
+    secret = RotatedSecret(Secrets({}), "arn")  # type: ignore[arg-type]  # a fake
 
     with pytest.raises(Secrets.ResourceNotFoundException):
-        secret.admits("anything")
+        has_secret("anything", secret)

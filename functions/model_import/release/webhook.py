@@ -5,11 +5,16 @@ Payloads, version 3: https://huggingface.co/docs/hub/webhooks
 
 from __future__ import annotations
 
+import functools
+import hmac
 import json
 import re
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from model_import.release.pushed_release import Release
+
+if TYPE_CHECKING:
+    from model_import.rotated_secret import RotatedSecret
 
 BODY_BYTES_AT_MOST: Final = 256 * 1024
 """Far above a documented payload, which is about 2 kB."""
@@ -22,6 +27,12 @@ _REPO_ID: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}",
 
 class MalformedDeliveryError(ValueError):
     """The body is not a webhook payload of the Hub; the message says what is missing."""
+
+
+def has_secret(given: str, secret: RotatedSecret) -> bool:
+    """Return whether a delivery is the Hub's, which sends the secret itself in X-Webhook-Secret."""
+    # Headers are Latin-1 on the wire; a comparison of texts would raise outside ASCII.
+    return secret.admits(functools.partial(hmac.compare_digest, given.encode(errors="replace")))
 
 
 def read_release(body: bytes, branch: str) -> Release | None:

@@ -1,8 +1,7 @@
-"""The secret that the Hub sends with every delivery, verbatim, in X-Webhook-Secret."""
+"""A secret in Secrets Manager that may be changed at any time, without a deployment."""
 
 from __future__ import annotations
 
-import hmac
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -16,18 +15,21 @@ KEPT_SECONDS: Final = 300
 """How long a secret is used without a look at Secrets Manager."""
 
 _DOUBTED_SECONDS: Final = 15
-"""How often a wrong secret makes it look sooner: one that was just rotated is known at once."""
+"""How often a proof that fails makes it look sooner: a secret just rotated is known at once."""
 
 _STAGES: Final = ("AWSCURRENT", "AWSPREVIOUS")
 
 
-@dataclass(slots=True)
-class WebhookSecret:
-    """What Secrets Manager holds: the present secret, and the one before it, which stays valid.
+class SecretEmptyError(Exception):
+    """Secrets Manager holds an empty secret, which would prove nothing."""
 
-    A rotation therefore needs no deployment and loses no delivery: put the new secret, give it to
-    the Hub, and with the next rotation the old one goes.
-    """
+    def __init__(self, secret_arn: str) -> None:
+        super().__init__(f"{secret_arn} is empty. Store a long random text in it.")
+
+
+@dataclass(slots=True)
+class RotatedSecret:
+    """The present secret, and the one before it, which stays valid until the next rotation."""
 
     client: SecretsManagerClient
     secret_arn: str
@@ -35,26 +37,40 @@ class WebhookSecret:
     _valid: tuple[bytes, ...] = field(default=(), init=False, repr=False)
     _read_at: float | None = field(default=None, init=False)
 
-    def admits(self, given: str) -> bool:
-        """Return whether a delivery is the Hub's; the time that this takes tells nothing.
+    def current(self) -> bytes:
+        """Return the present secret.
+
+        Raises:
+            SecretEmptyError: It is empty.
+            ClientError: Secrets Manager refused, or could not answer.
+        """
+        if self._is_older_than(KEPT_SECONDS):
+            self._read()
+        if not self._valid:
+            raise SecretEmptyError(self.secret_arn)
+        return self._valid[0]
+
+    def admits(self, proves: Callable[[bytes], bool]) -> bool:
+        """Return whether something proves knowledge of a valid secret, as `proves` judges.
+
+        Every valid secret is tried, so that the time tells nothing if `proves` compares in
+        constant time.
 
         Raises:
             ClientError: Secrets Manager refused, or could not answer.
         """
         if self._is_older_than(KEPT_SECONDS):
             self._read()
-        if self._matches(given):
+        if self._is_proved(proves):
             return True
         if self._is_older_than(_DOUBTED_SECONDS):
             self._read()
-            return self._matches(given)
+            return self._is_proved(proves)
         return False
 
-    def _matches(self, given: str) -> bool:
-        # Headers are Latin-1 on the wire; a comparison of texts would raise outside ASCII.
-        found = given.encode(errors="replace")
-        matches = [hmac.compare_digest(found, valid) for valid in self._valid]
-        return any(matches)
+    def _is_proved(self, proves: Callable[[bytes], bool]) -> bool:
+        proofs = [proves(secret) for secret in self._valid]
+        return any(proofs)
 
     def _is_older_than(self, seconds: float) -> bool:
         return self._read_at is None or self.clock() - self._read_at >= seconds
