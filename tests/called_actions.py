@@ -205,6 +205,7 @@ def actions_of_states(states: dict[str, dict[str, Any]]) -> set[str]:
 
 _OPTIMISED: Final = {
     "lambda:invoke": {"lambda:InvokeFunction"},
+    "lambda:invoke.waitForTaskToken": {"lambda:InvokeFunction"},
     "events:putEvents": {"events:PutEvents"},
     "states:startExecution": {"states:StartExecution"},
     "ecs:runTask.sync": RUN_TASK_SYNC,

@@ -106,6 +106,17 @@ class ModelNotImportableError(ModelImportError):
     """The repository has findings of severity error; the message lists every one of them."""
 
 
+class ApprovalDeclinedError(ModelImportError):
+    """A person has decided against the import."""
+
+    def __init__(self, repo_id: str, commit: str, at: str) -> None:
+        super().__init__(
+            f"The import of {repo_id!r} at commit {commit} was declined at {at}, by the link in "
+            "the message to the announcement topic. Nothing was moved or imported. Ask who the "
+            "approvers are; to have it after all, start an execution and have that one approved."
+        )
+
+
 class ChecksumMismatchError(ModelImportError):
     """The bytes that arrived are not the bytes that the Hub announced."""
 
@@ -243,6 +254,7 @@ TRANSIENT: Final = (
 """Retried by the state machine; every other class above is tried once."""
 
 RAISED_BY_STATE_MACHINE: Final = (
+    "ApprovalTimedOutError",
     "ImportJobFailedError",
     "ImportSlotUnavailableError",
     "ImportTimedOutError",

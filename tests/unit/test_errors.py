@@ -10,6 +10,7 @@ from model_import import errors
 from model_import.errors import (
     RAISED_BY_STATE_MACHINE,
     TRANSIENT,
+    ApprovalDeclinedError,
     AwsUnavailableError,
     CertificateUntrustedError,
     ChecksumMismatchError,
@@ -100,6 +101,11 @@ SENTENCES: list[tuple[ModelImportError, str, str]] = [
         ModelNotImportableError(f"{REPO_ID}: choose another model"),
         REPO_ID,
         "choose another model",
+    ),
+    (
+        ApprovalDeclinedError(REPO_ID, "5c4a6b8f", "2026-11-24T12:00:00+00:00"),
+        f"{REPO_ID!r} at commit 5c4a6b8f was declined at 2026-11-24T12:00:00+00:00",
+        "start an execution and have that one approved",
     ),
     (
         ChecksumMismatchError("model.safetensors", expected="sha256 aa", found="sha256 bb"),

@@ -163,12 +163,18 @@ def test_a_function_has_ended_before_its_state_times_out() -> None:
         f"{name.replace(' ', '')}Function": state["TimeoutSeconds"]
         for named in STATES.values()
         for name, state in named.items()
-        if "lambda:invoke" in state.get("Resource", "")
+        if state.get("Resource", "").endswith("lambda:invoke")
     }
 
     assert len(timeouts) == 6
     for name, seconds in timeouts.items():
         assert seconds >= TEMPLATE["Resources"][name]["Properties"]["Timeout"] + 30
+
+
+def test_who_is_asked_for_approval_has_time_after_the_function_that_asks() -> None:
+    asking = TEMPLATE["Resources"]["RequestApprovalFunction"]["Properties"]
+
+    assert TEMPLATE["Parameters"]["ApprovalSeconds"]["MinValue"] >= asking["Timeout"] + 300
 
 
 def test_a_transfer_task_may_run_on_every_capacity_that_may_be_chosen() -> None:

@@ -29,6 +29,8 @@ CODE: Final[dict[str, tuple[str, set[str]]]] = {
     "WatchReleasesFunctionRole": ("watch_releases.app", {"dynamodb:BatchWriteItem"}),
     "JudgeReleaseFunctionRole": ("judge_release.app", set()),
     "AnnounceImportFunctionRole": ("announce_import.app", set()),
+    "RequestApprovalFunctionRole": ("request_approval.app", set()),
+    "DecideApprovalFunctionRole": ("decide_approval.app", set()),
     "BuildTransferImageFunctionRole": ("build_transfer_image.app", set()),
     "TransferTaskRole": ("transfer_model.__main__", TELL_MISSING),
 }
@@ -95,6 +97,13 @@ SERVICES: Final = {
 }
 """The roles that a service of AWS takes on, with what it documents."""
 
+OWN_SECRETS: Final = {
+    "ReceiveWebhookFunctionRole": "WebhookSecret",
+    "RequestApprovalFunctionRole": "ApprovalSecret",
+    "DecideApprovalFunctionRole": "ApprovalSecret",
+}
+"""Which secret of the stack's own a role reads; any other reads the Hub's token."""
+
 OF_SAM: Final = {"ModelReleaseStateMachineModelReleasedRole", "WatchReleasesFunctionScheduleRole"}
 """Roles that SAM writes itself, without names and conditions."""
 
@@ -105,6 +114,7 @@ MACHINES: Final = {
 """The roles of state machines: which one's, and what its calls need besides."""
 
 EVERYTHING_ON: Final = {
+    "ImportApproval": "ENABLED",
     "ReleaseWebhook": "ENABLED",
     "WatchSchedule": "rate(15 minutes)",
     "TransferImageUri": "",
@@ -249,10 +259,9 @@ def test_a_key_is_used_by_its_arn_and_only_where_it_is_given() -> None:
 
 def test_whoever_reads_a_secret_reads_the_one_that_it_needs_and_no_other() -> None:
     for role in ROLES:
-        receives = role == "ReceiveWebhookFunctionRole"
+        secret = OWN_SECRETS.get(role, "HubTokenSecretArn")
         for statement in statements(role):
             if "secretsmanager:GetSecretValue" in listed(statement["Action"]):
-                secret = "WebhookSecret" if receives else "HubTokenSecretArn"
                 assert statement["Resource"] == {"Ref": secret}
 
 

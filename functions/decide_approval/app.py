@@ -1,0 +1,49 @@
+"""Decide Approval: the page behind a link of a request, and the click on its button."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools import Logger
+
+from model_import.account import ACCOUNT_CALLS
+from model_import.approval.answer import ApprovalDesk
+from model_import.approval.page import HEADERS, UNAVAILABLE
+from model_import.errors import ModelImportError
+from model_import.rotated_secret import RotatedSecret
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger()
+
+
+@functools.cache
+def desk() -> ApprovalDesk:
+    """Return where the links of this stack lead."""
+    secrets = boto3.client("secretsmanager", config=ACCOUNT_CALLS)
+    return ApprovalDesk(
+        secret=RotatedSecret(secrets, os.environ["APPROVAL_SECRET_ARN"]),
+        table=boto3.resource("dynamodb", config=ACCOUNT_CALLS).Table(os.environ["APPROVAL_TABLE"]),
+        states=boto3.client("stepfunctions", config=ACCOUNT_CALLS),
+    )
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Answer a request to the function's URL; its body is of no account, and not read."""
+    method = event["requestContext"]["http"]["method"]
+    try:
+        page = desk().answer(method, event["rawPath"], event.get("rawQueryString", ""))
+    except ModelImportError as error:
+        logger.error("no answer", reason=str(error))  # noqa: TRY400 – whose call failed is in it
+        page = UNAVAILABLE
+    logger.info("page", method=method, status=page.status)
+    return {
+        "statusCode": page.status,
+        "headers": HEADERS,
+        "body": "" if method == "HEAD" else page.html,
+    }

@@ -1,0 +1,139 @@
+"""What is known of a request for approval: an item in DynamoDB, which goes when its links expire.
+
+Its `state` is "open" until one decision is written, on the condition that none is there. The task
+token is kept until the execution has been told.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from model_import.approval.decision import Decision
+from model_import.approval.subject import ApprovalSubject
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+_OPEN: Final = "open"
+_STATES: Final = {decision.done: decision for decision in Decision}
+
+
+class Told(StrEnum):
+    """What Step Functions said when the decision was passed on."""
+
+    TAKEN = "taken"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """One request; times are Unix times. `told` is None until Step Functions has answered."""
+
+    approval_id: str
+    execution_arn: str
+    expires_at: int
+    subject: ApprovalSubject
+    task_token: str | None
+    decision: Decision | None = None
+    decided_at: int | None = None
+    told: Told | None = None
+
+
+def store_request(table: Table, approval: Approval) -> None:
+    """Write a request on which nothing is decided.
+
+    Raises:
+        ClientError: DynamoDB refused.
+    """
+    table.put_item(
+        Item={
+            "approval_id": approval.approval_id,
+            "execution_arn": approval.execution_arn,
+            "expires_at": approval.expires_at,
+            "subject": json.dumps(approval.subject.to_dict(), ensure_ascii=False),
+            "task_token": approval.task_token,
+            "state": _OPEN,
+        },
+        ConditionExpression="attribute_not_exists(approval_id)",
+    )
+
+
+def find_request(table: Table, approval_id: str) -> Approval | None:
+    """Return a request as it stands.
+
+    Raises:
+        ClientError: DynamoDB refused.
+    """
+    found = table.get_item(Key={"approval_id": approval_id}, ConsistentRead=True)
+    item: dict[str, Any] | None = found.get("Item")
+    if item is None:
+        return None
+    return Approval(
+        approval_id=approval_id,
+        execution_arn=item["execution_arn"],
+        expires_at=int(item["expires_at"]),
+        subject=ApprovalSubject.from_dict(json.loads(item["subject"])),
+        task_token=item.get("task_token"),
+        decision=_STATES.get(item["state"]),
+        decided_at=int(item["decided_at"]) if "decided_at" in item else None,
+        told=Told(item["told"]) if "told" in item else None,
+    )
+
+
+def record_decision(table: Table, approval_id: str, decision: Decision, at: int) -> None:
+    """Write a decision, unless there is one or no such request.
+
+    Raises:
+        ClientError: DynamoDB refused.
+    """
+    _update_if(
+        table,
+        approval_id,
+        update="SET #state = :decided, decided_at = :at",
+        condition="#state = :open",
+        names={"#state": "state"},
+        values={":decided": decision.done, ":at": at, ":open": _OPEN},
+    )
+
+
+def record_told(table: Table, approval_id: str, told: Told) -> None:
+    """Write what Step Functions said; that it took the decision stays, whoever asks again.
+
+    Raises:
+        ClientError: DynamoDB refused.
+    """
+    _update_if(
+        table,
+        approval_id,
+        update="SET told = :told REMOVE task_token",
+        condition="attribute_exists(approval_id) AND NOT told = :taken",
+        values={":told": told, ":taken": Told.TAKEN},
+    )
+
+
+def _update_if(  # noqa: PLR0913 – one a part of the request
+    table: Table,
+    approval_id: str,
+    *,
+    update: str,
+    condition: str,
+    values: dict[str, Any],
+    names: dict[str, str] | None = None,
+) -> None:
+    """Update an item, or leave it as it is where the condition does not hold."""
+    try:
+        table.update_item(
+            Key={"approval_id": approval_id},
+            UpdateExpression=update,
+            ConditionExpression=condition,
+            ExpressionAttributeValues=values,
+            **({"ExpressionAttributeNames": names} if names else {}),  # type: ignore[arg-type]
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            raise

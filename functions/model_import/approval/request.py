@@ -1,0 +1,111 @@
+"""An execution that waits, to a message with which a person lets it go on or ends it."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from model_import.account import naming_refusals
+from model_import.announcement.topic import publish
+from model_import.approval.decision import Decision
+from model_import.approval.link import DecisionLink
+from model_import.approval.message import approval_message
+from model_import.approval.record import Approval, store_request
+from model_import.approval.subject import ApprovalSubject
+from model_import.errors import AwsUnavailableError
+from model_import.event_bus import EventNotPublishedError, publish_events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_sns import SNSClient
+
+    from model_import.rotated_secret import RotatedSecret
+
+SOURCE: Final = "model-import"
+WAITING: Final = "Model Import Waiting for Approval"
+_ID_BYTES: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalSettings:
+    """Of a stack: where links lead, who is asked, and for how many seconds a request is open."""
+
+    url: str
+    topic_arn: str
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRequester:
+    """Asks for approval; every time it is asked to, with links of their own."""
+
+    settings: ApprovalSettings
+    secret: RotatedSecret
+    table: Table
+    events: EventBridgeClient
+    sns: SNSClient
+    clock: Callable[[], float] = time.time
+
+    def request(
+        self,
+        execution_arn: str,
+        task_token: str,
+        plan: dict[str, Any],
+        findings: list[dict[str, Any]],
+    ) -> str:
+        """Record a request, put the event of it, then tell people; return the request's id.
+
+        The message comes last: a link that somebody has belongs to a request that stands.
+
+        Raises:
+            PermissionMissingError: The caller may not do one of these.
+            AwsUnavailableError: Secrets Manager, DynamoDB, EventBridge or SNS did not answer.
+            SecretEmptyError: There is nothing to sign with.
+        """
+        approval = Approval(
+            approval_id=secrets.token_hex(_ID_BYTES),
+            execution_arn=execution_arn,
+            expires_at=int(self.clock()) + self.settings.seconds,
+            subject=ApprovalSubject.of(plan, findings),
+            task_token=task_token,
+        )
+        message = approval_message(approval, self._links(approval), task_token)
+        with naming_refusals("dynamodb"):
+            store_request(self.table, approval)
+        self._put_event(approval, plan, findings)
+        with naming_refusals("sns"):
+            publish(self.sns, self.settings.topic_arn, message)
+        return approval.approval_id
+
+    def _put_event(
+        self, approval: Approval, plan: dict[str, Any], findings: list[dict[str, Any]]
+    ) -> None:
+        """Tell what waits, to whom it may concern; nothing in it decides."""
+        detail = {
+            "repo_id": plan["repo_id"],
+            "commit": plan["commit"],
+            "model_name": plan["model_name"],
+            "execution_arn": approval.execution_arn,
+            "expires_at": approval.expires_at,
+            "forecast": plan["forecast"],
+            "findings": [finding for finding in findings if finding["severity"] == "warning"],
+        }
+        with naming_refusals("events"):
+            try:
+                publish_events(self.events, SOURCE, WAITING, [detail])
+            except EventNotPublishedError as error:
+                raise AwsUnavailableError("events:PutEvents", str(error)) from error
+
+    def _links(self, approval: Approval) -> dict[Decision, str]:
+        with naming_refusals("secretsmanager"):
+            key = self.secret.current()
+        return {
+            decision: self.settings.url
+            + DecisionLink(decision, approval.approval_id, approval.expires_at).signed(key)
+            for decision in Decision
+        }

@@ -1,0 +1,59 @@
+"""What a person is asked to approve, in words."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Self
+
+from model_import.forecast_text import FORECAST_LABELS, amount
+
+_NOTES_AT_MOST: Final = 20
+_BYTES_PER_GIGABYTE: Final = 1_000_000_000
+_SMALL_BYTES: Final = _BYTES_PER_GIGABYTE / 10
+_BYTES_PER_MEGABYTE: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalSubject:
+    """An import before it begins: figures by their labels, and what preflight found, errors none.
+
+    `more_notes` counts findings that are left out.
+    """
+
+    repo_id: str
+    commit: str
+    model_name: str
+    figures: dict[str, str]
+    notes: tuple[str, ...]
+    more_notes: int
+
+    @classmethod
+    def of(cls, plan: dict[str, Any], findings: list[dict[str, Any]]) -> Self:
+        """Return the subject of a plan."""
+        forecast = plan["forecast"]
+        weights = {"Weights": _size(forecast["transfer_bytes"]["at_least"])}
+        estimates = {label: amount(name, forecast[name]) for name, label in FORECAST_LABELS.items()}
+        notes = tuple(f"{finding['code']}: {finding['found']}" for finding in findings)
+        return cls(
+            repo_id=plan["repo_id"],
+            commit=plan["commit"],
+            model_name=plan["model_name"],
+            figures=weights | estimates,
+            notes=notes[:_NOTES_AT_MOST],
+            more_notes=max(0, len(notes) - _NOTES_AT_MOST),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        return asdict(self) | {"notes": list(self.notes)}
+
+    @classmethod
+    def from_dict(cls, found: dict[str, Any]) -> Self:
+        """Return it from JSON."""
+        return cls(**(found | {"notes": tuple(found["notes"])}))
+
+
+def _size(count: int) -> str:
+    if count < _SMALL_BYTES:
+        return f"{count / _BYTES_PER_MEGABYTE:.2f} MB"
+    return f"{count / _BYTES_PER_GIGABYTE:.2f} GB"

@@ -1,0 +1,46 @@
+"""Request Approval: an execution that waits by a task token to a message that people answer."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools import Logger
+
+from model_import.account import ACCOUNT_CALLS
+from model_import.approval.request import ApprovalRequester, ApprovalSettings
+from model_import.rotated_secret import RotatedSecret
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger()
+
+
+@functools.cache
+def requester() -> ApprovalRequester:
+    """Return what asks for approval in this stack."""
+    secrets = boto3.client("secretsmanager", config=ACCOUNT_CALLS)
+    return ApprovalRequester(
+        ApprovalSettings(
+            url=os.environ["APPROVAL_URL"],
+            topic_arn=os.environ["ANNOUNCEMENT_TOPIC_ARN"],
+            seconds=int(os.environ["APPROVAL_SECONDS"]),
+        ),
+        secret=RotatedSecret(secrets, os.environ["APPROVAL_SECRET_ARN"]),
+        table=boto3.resource("dynamodb", config=ACCOUNT_CALLS).Table(os.environ["APPROVAL_TABLE"]),
+        events=boto3.client("events", config=ACCOUNT_CALLS),
+        sns=boto3.client("sns", config=ACCOUNT_CALLS),
+    )
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], _context: LambdaContext) -> None:
+    """Ask; the answer goes to Step Functions, from wherever it is given."""
+    logger.append_keys(execution_arn=event["execution_arn"])
+    requester().request(
+        event["execution_arn"], event["task_token"], event["plan"], event["findings"]
+    )
+    logger.info("approval requested", repo_id=event["plan"]["repo_id"])
