@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from model_import.forecast_text import FORECAST_LABELS, amount
+from model_import.forecast_text import FORECAST_LABELS, amount, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,8 +28,6 @@ _HEADINGS: Final = {
 }
 _BOX: Final = box.SIMPLE_HEAD
 _PLACES_SHOWN: Final = 5
-_GIGABYTE: Final = 1_000_000_000
-_MEGABYTE: Final = 1_000_000
 
 
 def show(console: Console, report: CheckReport) -> None:
@@ -81,7 +79,7 @@ def _model(report: CheckReport) -> Table:
     )
     context = f"{plan.context_length:,} tokens" if plan.context_length else "not stated"
     grid.add_row("Context", context)
-    grid.add_row("Weights", f"{_bytes(plan.bytes or 0)} in {_files(plan.files or 0)}")
+    grid.add_row("Weights", f"{size(plan.bytes or 0)} in {_files(plan.files or 0)}")
     grid.add_row("Licence", report.licence or "none named")
     grid.add_row("Chat template", report.chat_template or "none")
     grid.add_row("On Bedrock", plan.model_name)
@@ -133,12 +131,6 @@ def _forecast(figures: dict[str, dict[str, Any]]) -> Table:
             style="dim" if figure["at_least"] is None else "",
         )
     return table
-
-
-def _bytes(count: int) -> str:
-    if count < _GIGABYTE / 10:
-        return f"{count / _MEGABYTE:.2f} MB"
-    return f"{count / _GIGABYTE:.2f} GB"
 
 
 def _files(count: int) -> str:

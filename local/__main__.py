@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -45,17 +46,20 @@ def main() -> None:
         del os.environ[name]
 
 
-@main.command()
-@click.argument("repo_id")
-@click.option("--revision", help="Branch, tag or commit; main by default.")
-@click.option("--hub", help="Folder laid out ORG/NAME/…, or URL of a Hub; the shipped one if none.")
-@click.option("--input", "more_input", help="JSON object with more input of the execution.")
-@click.option(
+_parameter_option = click.option(
     "--parameter",
     "parameters",
     multiple=True,
     help="NAME=VALUE, of template.yaml; may be repeated.",
 )
+
+
+@main.command()
+@click.argument("repo_id")
+@click.option("--revision", help="Branch, tag or commit; main by default.")
+@click.option("--hub", help="Folder laid out ORG/NAME/…, or URL of a Hub; the shipped one if none.")
+@click.option("--input", "more_input", help="JSON object with more input of the execution.")
+@_parameter_option
 @click.option("--json", "as_json", is_flag=True, help="End stdout with one JSON object.")
 def run(  # noqa: PLR0913 – one a thing that may be said on the command line
     repo_id: str,
@@ -85,7 +89,12 @@ def run(  # noqa: PLR0913 – one a thing that may be said on the command line
                     execution.name,
                 )
                 announcements = Announcements(aws)
-                for state in execution.states_entered(lambda: display.moved(progress.changes())):
+
+                def tell() -> None:
+                    display.moved(progress.changes())
+                    display.announced(announcements.new())
+
+                for state in execution.states_entered(tell):
                     display.moved(progress.changes(at_once=state == "Verify Transfer"))
                     display.entered(state)
                     display.announced(announcements.new())
@@ -109,22 +118,26 @@ def run(  # noqa: PLR0913 – one a thing that may be said on the command line
     help="What the Hub posts; events/hub_webhook.json if none.",
 )
 @click.option("--hub", help="Folder laid out ORG/NAME/…, or URL of a Hub; the shipped one if none.")
-def release(delivery: Path, hub: str | None) -> None:
+@_parameter_option
+def release(delivery: Path, hub: str | None, parameters: tuple[str, ...]) -> None:
     """Post a delivery of a Hub webhook, and show what becomes of the release.
 
     Exit code 0: the model was imported and answered. 1: it was not. 2: wrong usage.
     """
+    chosen = _template_parameters(parameters)
     display = Display(Console(emoji=False))
     outcome = None
     try:
         with _hub_endpoint(hub) as endpoint, display:
             display.note(f"Deploying template.yaml into a local AWS; the Hub is {endpoint}")
-            with LocalAws(_releasing(_settings(endpoint)), display.task_log) as aws:
+            with LocalAws(_releasing(_settings(endpoint), chosen), display.task_log) as aws:
                 watch_repository(aws, json.loads(delivery.read_bytes())["repo"]["name"])
                 display.note(f"The Hub posts {delivery.name} to {aws.stack.outputs['WebhookUrl']}")
                 announcements = Announcements(aws)
                 for execution in follow_release(aws, delivery.read_bytes()):
-                    for state in execution.states_entered():
+                    for state in execution.states_entered(
+                        lambda: display.announced(announcements.new())
+                    ):
                         display.entered(state)
                         display.announced(announcements.new())
                     display.announced(announcements.new(settled=True))
@@ -142,8 +155,10 @@ def release(delivery: Path, hub: str | None) -> None:
 @main.command()
 @click.option("--port", default=5000, show_default=True, help="Of the local AWS, on 127.0.0.1.")
 @click.option("--hub", help="Folder laid out ORG/NAME/…, or URL of a Hub; the shipped one if none.")
-def serve(port: int, hub: str | None) -> None:
+@_parameter_option
+def serve(port: int, hub: str | None, parameters: tuple[str, ...]) -> None:
     """Keep a local AWS up, with the stack deployed, for the AWS CLI, boto3 and webhooks."""
+    chosen = _template_parameters(parameters)
     # ARNs have what it would take for the names of emoji.
     console = Console(emoji=False)
 
@@ -155,7 +170,7 @@ def serve(port: int, hub: str | None) -> None:
             _hub_endpoint(hub) as endpoint,
             LocalAws(
                 dataclasses.replace(
-                    _releasing(_settings(endpoint)),
+                    _releasing(_settings(endpoint), chosen),
                     port=port,
                     function_log_level="INFO",
                     on_schedule_run=tell,
@@ -169,23 +184,27 @@ def serve(port: int, hub: str | None) -> None:
                 console.print(f"# {name} {value}", highlight=False, soft_wrap=True)
             console.print(f"# Hub {endpoint}", highlight=False)
             console.print(_NEXT.format(arn=aws.stack.state_machine_arn), soft_wrap=True)
-            signal.pause()
+            announcements, display = Announcements(aws), Display(console)
+            while True:
+                display.announced(announcements.new())
+                time.sleep(_LOOK_SECONDS)
     except KeyboardInterrupt:
         console.print("Stopped; nothing is left running.")
     except SystemExit:
         raise click.UsageError(f"Port {port} is taken; choose another with --port.") from None
 
 
+_LOOK_SECONDS: Final = 0.5
 _NEXT: Final = """\
 aws stepfunctions start-execution --state-machine-arn {arn} \
 --input '{{"repo_id": "model-import/Tiny-Quiz-Llama-Instruct"}}'
 # Ctrl-C ends it."""
 
 
-def _releasing(settings: LocalSettings) -> LocalSettings:
-    """Return settings with all that releases may come by switched on."""
+def _releasing(settings: LocalSettings, parameters: tuple[tuple[str, str], ...]) -> LocalSettings:
+    """Return settings with all that releases may come by switched on, unless parameters differ."""
     ways = (("ReleaseWebhook", "ENABLED"), ("WatchSchedule", "rate(15 minutes)"))
-    return dataclasses.replace(settings, parameters=ways)
+    return dataclasses.replace(settings, parameters=(*ways, *parameters))
 
 
 def _settings(hub_endpoint: str) -> LocalSettings:

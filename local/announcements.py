@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from moto.sns.models import sns_backends
 
 if TYPE_CHECKING:
     from local.local_aws import LocalAws
+
+_ASKING: Final = "waiting_for_approval"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,17 @@ class PublishedMessage:
     subject: str
     message: str
     attributes: dict[str, Any]
+
+    @property
+    def text(self) -> str:
+        """Return it as a mail reads."""
+        text: str = json.loads(self.message)["default"]
+        return text
+
+    @property
+    def asks(self) -> bool:
+        """Return whether somebody has to answer it."""
+        return self.attributes.get("kind", {}).get("Value") == _ASKING
 
 
 class Announcements:

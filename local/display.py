@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
@@ -70,6 +71,13 @@ class Display:
                 soft_wrap=True,
                 emoji=False,
             )
+            if message.asks:
+                self._console.print(
+                    escape(textwrap.indent(message.text, "    ")),
+                    highlight=False,
+                    soft_wrap=True,
+                    emoji=False,
+                )
 
     def task_log(self, _task_arn: str, line: str) -> None:
         """Show a line of a transfer task's log that is no metric: a warning, or a last word."""

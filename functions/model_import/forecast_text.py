@@ -13,6 +13,8 @@ FORECAST_LABELS: Final = {
 }
 """What a person is shown, in this order."""
 _UNKNOWN: Final = "not known"
+_BYTES_PER_GIGABYTE: Final = 1_000_000_000
+_BYTES_PER_MEGABYTE: Final = 1_000_000
 _MINUTES_PER_HOUR: Final = 60
 _SECONDS_PER_MINUTE: Final = 60
 
@@ -37,3 +39,10 @@ def duration(seconds: float) -> str:
     if minutes < _MINUTES_PER_HOUR:
         return f"{minutes} min"
     return f"{minutes // _MINUTES_PER_HOUR} h {minutes % _MINUTES_PER_HOUR:02} min"
+
+
+def size(count: int) -> str:
+    """Return bytes as a person says them."""
+    if count < _BYTES_PER_GIGABYTE / 10:
+        return f"{count / _BYTES_PER_MEGABYTE:.2f} MB"
+    return f"{count / _BYTES_PER_GIGABYTE:.2f} GB"

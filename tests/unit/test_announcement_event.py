@@ -38,7 +38,6 @@ SUCCEEDED: Final = {**DETAIL, "action": "import", "model_arn": MODEL}
 FAILED: Final = {**DETAIL, "model_arn": None, "error": "ChecksumMismatchError", "cause": "Wrong."}
 KNOWN: Final = {
     "Model Import Started": {**DETAIL, "findings": []},
-    "Model Import Waiting for Approval": DETAIL,
     "Model Import Succeeded": SUCCEEDED,
     "Model Import Failed": FAILED,
     "Model Release Refused": {**DETAIL, "objections": ["too large", "no licence"]},

@@ -52,22 +52,6 @@ def _started(_at: datetime, detail: dict[str, Any]) -> Announcement:
     )
 
 
-def _waiting(at: datetime, detail: dict[str, Any]) -> Announcement:
-    """Say that somebody is waited for; the links that answer never pass the bus."""
-    return Announcement(
-        kind="waiting_for_approval",
-        repo_id=_repository(detail),
-        subject=f"Waiting for approval: {detail['repo_id']}",
-        lines=(
-            f"The import of {_commit(detail)} waits for approval.",
-            f"Since {at.astimezone(UTC):%Y-%m-%d %H:%M} UTC.",
-            *_forecast(detail),
-            *_warnings(detail),
-        ),
-        links=(_execution(detail),),
-    )
-
-
 def _succeeded(at: datetime, detail: dict[str, Any]) -> Announcement:
     used = detail["action"] == "use"
     return Announcement(
@@ -128,13 +112,12 @@ def _release_failed(_at: datetime, detail: dict[str, Any]) -> Announcement:
 
 _COMPOSERS: Final[dict[str, Callable[[datetime, dict[str, Any]], Announcement]]] = {
     "Model Import Started": _started,
-    "Model Import Waiting for Approval": _waiting,
     "Model Import Succeeded": _succeeded,
     "Model Import Failed": _failed,
     "Model Release Refused": _release_refused,
     "Model Release Failed": _release_failed,
 }
-"""By detail type: all that the state machines put."""
+"""By detail type: all that the state machines put themselves."""
 
 
 def _repository(detail: dict[str, Any]) -> str:

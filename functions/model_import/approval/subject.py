@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
-from model_import.forecast_text import FORECAST_LABELS, amount
+from model_import.forecast_text import FORECAST_LABELS, amount, size
 
 _NOTES_AT_MOST: Final = 20
-_BYTES_PER_GIGABYTE: Final = 1_000_000_000
-_SMALL_BYTES: Final = _BYTES_PER_GIGABYTE / 10
-_BYTES_PER_MEGABYTE: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +28,7 @@ class ApprovalSubject:
     def of(cls, plan: dict[str, Any], findings: list[dict[str, Any]]) -> Self:
         """Return the subject of a plan."""
         forecast = plan["forecast"]
-        weights = {"Weights": _size(forecast["transfer_bytes"]["at_least"])}
+        weights = {"Weights": size(forecast["transfer_bytes"]["at_least"])}
         estimates = {label: amount(name, forecast[name]) for name, label in FORECAST_LABELS.items()}
         notes = tuple(f"{finding['code']}: {finding['found']}" for finding in findings)
         return cls(
@@ -51,9 +48,3 @@ class ApprovalSubject:
     def from_dict(cls, found: dict[str, Any]) -> Self:
         """Return it from JSON."""
         return cls(**(found | {"notes": tuple(found["notes"])}))
-
-
-def _size(count: int) -> str:
-    if count < _SMALL_BYTES:
-        return f"{count / _BYTES_PER_MEGABYTE:.2f} MB"
-    return f"{count / _BYTES_PER_GIGABYTE:.2f} GB"
