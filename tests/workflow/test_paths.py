@@ -33,6 +33,7 @@ HAPPY = [
     "Validate Repository",
     "Importable?",
     "Publish Start",
+    "Approval Needed?",
     "Prepare Repository",
     "Claim Import",
     "Already Imported?",

@@ -104,7 +104,7 @@ def _is_half_done(approval: Approval, decision: Decision) -> bool:
 
 
 def _question(approval: Approval, decision: Decision) -> Page:
-    text = f"Nothing is decided until you press the button, until {_moment(approval.expires_at)}."
+    text = f"The button decides, and nothing else. It waits until {_moment(approval.expires_at)}."
     if approval.decision:
         text = (
             f"This import was {decision.done}, and its execution was not told yet. "

@@ -43,6 +43,11 @@ class Approval:
     decided_at: int | None = None
     told: Told | None = None
 
+    @property
+    def execution_name(self) -> str:
+        """Return what a person finds the execution by; the ARN has the account, too."""
+        return self.execution_arn.rpartition(":")[2]
+
 
 def store_request(table: Table, approval: Approval) -> None:
     """Write a request on which nothing is decided.
