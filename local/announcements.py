@@ -31,7 +31,7 @@ class PublishedMessage:
     @property
     def asks(self) -> bool:
         """Return whether somebody has to answer it."""
-        return self.attributes.get("kind", {}).get("Value") == _ASKING
+        return bool(self.attributes.get("kind", {}).get("Value") == _ASKING)
 
 
 class Announcements:

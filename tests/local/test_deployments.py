@@ -377,6 +377,19 @@ def test_a_role_may_use_a_key_or_the_secret_only_where_there_is_one(deployed: De
     )
 
 
+def test_what_approval_needs_is_there_only_where_it_is_asked_for(deployed: Deployed) -> None:
+    needed = {
+        name: resource
+        for name, resource in read_template()["Resources"].items()
+        if "Approval" in name
+    }
+
+    assert len(needed) == 4
+    assert {resource["Condition"] for resource in needed.values()} == {"HasApproval"}
+    assert not deployed.account.client("dynamodb").list_tables()["TableNames"]
+    assert not [name for name in deployed.stack.functions if "Approval" in name]
+
+
 def test_the_rule_of_regions_is_that_of_the_import() -> None:
     (assertion,) = read_template()["Rules"]["RegionHasCustomModelImport"]["Assertions"]
     regions, region = assertion["Assert"]["Fn::Contains"]

@@ -63,7 +63,8 @@ def asked(here: World) -> str:
 
 
 def link(message: str, label: str) -> str:
-    return re.findall(rf"^{label}:\n(\S+)$", message, re.MULTILINE)[0]
+    (url,) = re.findall(rf"^{label}:\n(\S+)$", message, re.MULTILINE)
+    return str(url)
 
 
 def ended(execution: FollowedExecution) -> Outcome:
