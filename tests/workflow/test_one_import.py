@@ -77,6 +77,7 @@ def test_a_later_execution_ends_with_the_model_that_there_is_and_needs_no_slot_o
         "Validate Repository",
         "Importable?",
         "Publish Start",
+        "Approval Needed?",
         "Prepare Repository",
         "Claim Import",
         "Already Imported?",
