@@ -104,7 +104,8 @@ def _is_half_done(approval: Approval, decision: Decision) -> bool:
 
 
 def _question(approval: Approval, decision: Decision) -> Page:
-    text = f"The button decides, and nothing else. It waits until {_moment(approval.expires_at)}."
+    until = _moment(approval.expires_at)
+    text = f"The button decides, and nothing else. The import waits until {until}."
     if approval.decision:
         text = (
             f"This import was {decision.done}, and its execution was not told yet. "
