@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -71,3 +73,50 @@ def test_whoever_cannot_prove_to_be_s3_is_told_by_name(
         staging_errors("staging"),
     ):
         client.head_object(Bucket="staging", Key="a")
+
+
+def answered_to_head(*, date: str | None) -> Exception:
+    """Return what comes of a HEAD that S3 refuses, without a body, as it does."""
+    headers = {} if date is None else {"Date": date}
+    with (
+        scripted_server(Answer(403, headers)) as s3,
+        closing(s3_client(s3.url, attempts=1)) as client,
+    ):
+        try:
+            with staging_errors("staging"):
+                client.head_object(Bucket="staging", Key="a")
+        except (StagingRefusedError, StagingUnavailableError) as error:
+            return error
+    pytest.fail("It was not refused")
+
+
+@pytest.mark.parametrize(
+    ("minutes", "told"), [(20, "s behind that of S3"), (-20, "s ahead of that of S3")]
+)
+def test_a_head_that_is_refused_for_the_clock_is_told_by_the_date_of_the_answer(
+    minutes: int, told: str
+) -> None:
+    there = datetime.now(UTC) + timedelta(minutes=minutes)
+
+    error = answered_to_head(date=format_datetime(there, usegmt=True))
+
+    assert isinstance(error, StagingUnavailableError)
+    assert "RequestTimeTooSkewed" in str(error)
+    assert told in str(error)
+
+
+def test_a_head_that_is_refused_while_the_clock_is_right_says_nothing_of_it() -> None:
+    error = answered_to_head(date=format_datetime(datetime.now(UTC), usegmt=True))
+
+    assert isinstance(error, StagingRefusedError)
+    assert "403 at HeadObject (Forbidden)" in str(error)
+
+
+@pytest.mark.parametrize("date", [None, "yesterday"])
+def test_a_head_that_is_refused_without_a_date_says_that_it_may_be_the_clock(
+    date: str | None,
+) -> None:
+    error = answered_to_head(date=date)
+
+    assert isinstance(error, StagingRefusedError)
+    assert "a clock that is more than 900 s wrong" in str(error)
