@@ -14,18 +14,24 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
+
+from loopback_http import LoopbackHandler, LoopbackServer
 
 from model_import.crc64 import crc64, crc64_base64, joined_crc64
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from loopback_http import Request
+
 OWNER: Final = "123456789012"
 _BEGAN: Final = datetime(2026, 1, 1, tzinfo=UTC)
+_SKEW: Final = timedelta(minutes=20)
+"""How far the clock is ahead of whoever is told that it is."""
 
 
 @dataclass(frozen=True)
@@ -110,14 +116,13 @@ def etag_of(content: bytes) -> str:
     return f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'
 
 
-class S3Server(ThreadingHTTPServer):
+class S3Server(LoopbackServer):
     """Keeps one bucket, whatever its name."""
 
     daemon_threads = True
-    request_queue_size = 256
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.objects: dict[str, S3Object] = {}
         self.uploads: dict[str, S3Upload] = {}
         self.requests: list[S3Request] = []
@@ -128,19 +133,6 @@ class S3Server(ThreadingHTTPServer):
         self._released = threading.Event()
         self._armed: list[_Armed] = []
         self._serials = itertools.count(1)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def server_bind(self) -> None:
-        # The base class would look up this machine's name, which can take seconds.
-        self.socket.bind(self.server_address)
-        host, port = self.socket.getsockname()[:2]
-        self.server_address, self.server_name, self.server_port = (host, port), host, port
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Keep quiet: a client that goes away is what some tests are about."""
 
     def add(self, *faults: S3Fault) -> None:
         """Let these go wrong from now on."""
@@ -199,58 +191,33 @@ class S3Server(ThreadingHTTPServer):
 type Answer = tuple[int, dict[str, str], bytes]
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(LoopbackHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: S3Server
 
-    def do_GET(self) -> None:
-        self._serve()
-
-    def do_HEAD(self) -> None:
-        self._serve()
-
-    def do_PUT(self) -> None:
-        self._serve()
-
-    def do_POST(self) -> None:
-        self._serve()
-
-    def do_DELETE(self) -> None:
-        self._serve()
-
-    def log_message(self, *_: object) -> None:
-        """Keep quiet: the requests are for the test."""
-
-    def _serve(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        parts = urlsplit(self.path)
+    def serve(self, request: Request) -> None:
+        parts = urlsplit(request.target)
         query = {
             name: values[0]
             for name, values in parse_qs(parts.query, True).items()  # noqa: FBT003
         }
-        headers = {name.lower(): value for name, value in self.headers.items()}
         key = unquote(parts.path).lstrip("/").partition("/")[2]
-        operation = _operation(self.command, key, query, headers)
-        asked = S3Request(operation, key, query, headers, body)
+        operation = _operation(request.method, key, query, request.headers)
+        asked = S3Request(operation, key, query, request.headers, request.body)
         with self.server.lock:
             self.server.requests.append(asked)
         fault = self.server.take_fault(asked.line)
         if fault is not None and fault.kind == "drop":
             self._hang_up()
             return
-        status, answer_headers, content = self._answer(asked, fault)
+        answer = self._answer(asked, fault)
         if fault is not None and fault.kind == "stall":
             self.server.wait_for_release()
         if fault is not None and fault.kind == "lose_answer":
             self._hang_up()
             return
-        self.send_response_only(status)
-        for name, value in {"Content-Length": str(len(content)), **answer_headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
+        self.answer(*answer)
 
     def _hang_up(self) -> None:
         self.close_connection = True
@@ -261,9 +228,11 @@ class _Handler(BaseHTTPRequestHandler):
             return self._carry_out(asked, fault)
         except _Refusal as refusal:
             code = f"<Code>{refusal.code}</Code><Message>Told to.</Message>"
+            skew = _SKEW if refusal.code == "RequestTimeTooSkewed" else timedelta()
+            date = format_datetime(datetime.now(UTC) + skew, usegmt=True)
             return (
                 refusal.status,
-                {"Content-Type": "application/xml"},
+                {"Content-Type": "application/xml", "Date": date},
                 f"<?xml version='1.0'?><Error>{code}</Error>".encode(),
             )
 
@@ -467,12 +436,8 @@ def _xml(name: str, content: str) -> Answer:
 @contextmanager
 def s3_server() -> Iterator[S3Server]:
     """Serve until the end of the block."""
-    with S3Server() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with S3Server() as server, server.serving():
         try:
             yield server
         finally:
             server.release()
-            server.shutdown()
-            thread.join()
