@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 from loopback_transfer import BUCKET, CREDENTIALS, REGION, bytes_of, moto_server, rig
 from s3_server import OWNER, s3_server
 from scripted_server import Answer, scripted_server
+from waiting import wait_until
 
 from local.hub_faults import Fault
 from model_import.checkpoint import PREFIX as CHECKPOINTS
@@ -25,7 +25,7 @@ from model_import.manifest import TransferReport
 from model_import.slice_progress import SliceProgress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from loopback_transfer import Rig
     from s3_server import S3Server
@@ -242,12 +242,3 @@ def test_a_task_that_is_killed_is_gone_on_with_by_the_next(tmp_path: Path) -> No
 
 def checkpoints(s3: S3Server) -> int:
     return sum(key.startswith(CHECKPOINTS) for key in s3.objects)
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    """Look until it is so; the test's own end is the limit."""
-    for _ in range(3000):
-        if is_so():
-            return
-        time.sleep(0.01)
-    pytest.fail("It did not come to that")

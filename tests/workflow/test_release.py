@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 import urllib3
 from hub_deliveries import payload, ref, repository
+from waiting import wait_until
 from workflow_world import INVOKE, REPO_ID, World, world
 
 from local.__main__ import SHIPPED_HUB
@@ -36,8 +37,6 @@ WANTED: Final = [
 FAILURE: Final = ["Record Failure", "Publish Failure", "Release Failed"]
 SHIPPED: Final = "model-import/Tiny-Quiz-Llama-Instruct"
 HUB_WEBHOOK: Final = ROOT / "events" / "hub_webhook.json"
-SECONDS_AT_MOST: Final = 60
-"""For an execution that was started elsewhere to show."""
 
 
 @pytest.fixture(scope="module")
@@ -124,11 +123,14 @@ def releases(here: World) -> list[str]:
 
 def wait_for(here: World, before: list[str], count: int) -> list[str]:
     """Return the executions of releases that came since, once there are so many."""
-    ends_at = time.monotonic() + SECONDS_AT_MOST
-    while len(new := [arn for arn in releases(here) if arn not in before]) < count:
-        assert time.monotonic() < ends_at, f"{len(new)} of {count} executions"
-        time.sleep(0.02)
-    return new
+
+    def came() -> list[str]:
+        return [arn for arn in releases(here) if arn not in before]
+
+    return wait_until(
+        lambda: new if len(new := came()) >= count else None,
+        lambda: f"{len(came())} of {count} executions",
+    )
 
 
 def test_a_wanted_release_starts_the_import_of_its_commit(here: World) -> None:
