@@ -2,22 +2,21 @@
 
 Three steps fill data/transformers5_configs.json, each with what it needs:
 
-    uv run --no-project --with transformers==5.23.0 tests/unit/record_transformers5_configs.py write
-    PYTHONPATH=functions uv run tests/unit/record_transformers5_configs.py normalise
-    uv run --no-project --with torch --with transformers==4.51.3 \
+    PYTHONPATH=tests uv run --no-project --with transformers==5.23.0 \
+        tests/unit/record_transformers5_configs.py write
+    PYTHONPATH=functions:tests uv run tests/unit/record_transformers5_configs.py normalise
+    PYTHONPATH=tests uv run --no-project --with torch --with transformers==4.51.3 \
         tests/unit/record_transformers5_configs.py read
 """
 
 from __future__ import annotations
 
-import json
-import sys
-import tempfile
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
-RECORDING = Path(__file__).parent / "data" / "transformers5_configs.json"
+from recording_steps import folder_of, record, saved, staged
+
+CONFIG = "config.json"
 
 SIZES = {
     "vocab_size": 320,
@@ -204,18 +203,15 @@ def write() -> dict[str, Any]:
 
 def write_case(family: str, values: dict[str, Any]) -> dict[str, Any]:
     transformers = import_module("transformers")
-    with tempfile.TemporaryDirectory() as folder:
-        transformers.CONFIG_MAPPING[family](**values).save_pretrained(folder)
-        config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
-        return {"config": config, "effective_in_5": effective_in_5(load(folder))}
+    files = saved(transformers.CONFIG_MAPPING[family](**values), (CONFIG,))
+    with folder_of(files) as folder:
+        return {"config": files[CONFIG], "effective_in_5": effective_in_5(load(folder))}
 
 
 def normalise_cases(cases: dict[str, Any]) -> None:
     """Add what this project stages."""
-    normalise = import_module("model_import.normalisation").normalise
     for case in cases.values():
-        files = normalise({"config.json": json.dumps(case["config"]).encode()}).files
-        case["normalised"] = json.loads(files["config.json"])
+        case["normalised"] = staged({CONFIG: case["config"]})[CONFIG]
 
 
 def read(cases: dict[str, Any]) -> None:
@@ -230,8 +226,7 @@ def read(cases: dict[str, Any]) -> None:
 
 
 def read_case(config: dict[str, Any], names: dict[str, Any]) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with folder_of({CONFIG: config}) as folder:
         values = effective_in_4(load(folder))
         return {name: values.get(name) for name in names}
 
@@ -300,15 +295,5 @@ def scaling(rope: dict[str, Any]) -> dict[str, Any] | None:
     return None if rope in ({}, {"rope_type": "default"}) else rope
 
 
-def main(step: str) -> None:
-    if step == "write":
-        cases = write()
-    else:
-        cases = json.loads(RECORDING.read_text(encoding="utf-8"))
-        {"normalise": normalise_cases, "read": read}[step](cases)
-    RECORDING.parent.mkdir(exist_ok=True)
-    RECORDING.write_text(json.dumps(cases, indent=1) + "\n", encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main(sys.argv[1])
+    record("transformers5_configs.json", write=write, normalise=normalise_cases, read=read)

@@ -2,23 +2,21 @@
 
 Three steps fill data/transformers5_processors.json, each with what it needs:
 
-    uv run --no-project --with torch --with torchvision --with transformers==5.23.0 \
-        tests/unit/record_transformers5_processors.py write
-    PYTHONPATH=functions uv run tests/unit/record_transformers5_processors.py normalise
-    uv run --no-project --with torch --with pillow --with transformers==4.51.3 \
-        tests/unit/record_transformers5_processors.py read
+    PYTHONPATH=tests uv run --no-project --with torch --with torchvision \
+        --with transformers==5.23.0 tests/unit/record_transformers5_processors.py write
+    PYTHONPATH=functions:tests uv run tests/unit/record_transformers5_processors.py normalise
+    PYTHONPATH=tests uv run --no-project --with torch --with pillow \
+        --with transformers==4.51.3 tests/unit/record_transformers5_processors.py read
 """
 
 from __future__ import annotations
 
 import json
-import sys
-import tempfile
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
-RECORDING = Path(__file__).parent / "data" / "transformers5_processors.json"
+from recording_steps import folder_of, record, saved, staged
+
 PROCESSOR, IMAGES = "processor_config.json", "preprocessor_config.json"
 NAMES = ("image_mean", "image_std", "resample", "rescale_factor", "do_resize", "do_normalize")
 OF_FAMILY = {
@@ -56,21 +54,18 @@ def tokenizer() -> Any:  # noqa: ANN401 a class of transformers 5
 
 
 def written(processor: Any, family: str) -> dict[str, Any]:  # noqa: ANN401 a class of transformers
-    with tempfile.TemporaryDirectory() as folder:
-        processor.save_pretrained(folder)
-        paths = [path for path in Path(folder).iterdir() if path.name in (PROCESSOR, IMAGES)]
-        files = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in paths}
     images = getattr(processor, "image_processor", processor)
-    return {"family": family, "files": files, "effective_in_5": effective(images, family)}
+    return {
+        "family": family,
+        "files": saved(processor, (PROCESSOR, IMAGES)),
+        "effective_in_5": effective(images, family),
+    }
 
 
 def normalise_cases(cases: dict[str, Any]) -> None:
     """Add what this project stages."""
-    normalise = import_module("model_import.normalisation").normalise
     for case in cases.values():
-        files = {name: json.dumps(content).encode() for name, content in case["files"].items()}
-        staged = normalise(files).files
-        case["staged"] = {name: json.loads(content) for name, content in staged.items()}
+        case["staged"] = staged(case["files"])
 
 
 def read(cases: dict[str, Any]) -> None:
@@ -82,9 +77,7 @@ def read(cases: dict[str, Any]) -> None:
 
 def read_files(files: dict[str, Any], family: str) -> dict[str, Any] | str:
     """Return the settings, or the name of the error that transformers raises."""
-    with tempfile.TemporaryDirectory() as folder:
-        for name, content in files.items():
-            (Path(folder) / name).write_text(json.dumps(content), encoding="utf-8")
+    with folder_of(files) as folder:
         auto = import_module("transformers").AutoImageProcessor
         try:
             return effective(auto.from_pretrained(folder), family)
@@ -106,16 +99,5 @@ def plain(value: Any) -> Any:  # noqa: ANN401 any value of a setting
     return json.loads(json.dumps(value))
 
 
-def main() -> None:
-    step = sys.argv[1]
-    cases = write() if step == "write" else json.loads(RECORDING.read_text(encoding="utf-8"))
-    if step == "normalise":
-        normalise_cases(cases)
-    elif step == "read":
-        read(cases)
-    text = json.dumps(cases, indent=1, sort_keys=True)
-    RECORDING.write_text(text + "\n", encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    record("transformers5_processors.json", write=write, normalise=normalise_cases, read=read)
