@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -17,7 +16,6 @@ from typing import TYPE_CHECKING
 import boto3
 from aws_lambda_powertools import Logger
 
-from model_import.errors import TransferInterruptedError
 from model_import.hub_files import HubFiles
 from model_import.hub_token import read_hub_token
 from model_import.manifest import Slice
@@ -25,6 +23,7 @@ from model_import.presigned_puts import PRESIGNING
 from model_import.records import read_record, write_record
 from model_import.staging_errors import staging_errors
 from model_import.transfer import TransferSettings, transfer_slice
+from transfer_model.interruption import Interruption, ignore_signals, interruptible
 from transfer_model.progress_metrics import ProgressMetrics
 from transfer_model.progress_object import ONE_SHORT_TRY, ProgressObject
 from transfer_model.settings import Settings
@@ -38,21 +37,26 @@ def main() -> int:
     """Return the exit code."""
     logger = Logger(service="transfer_model")
     task = TaskToken(boto3.client("stepfunctions"), os.environ.get("TASK_TOKEN") or None, logger)
+    interruption = Interruption()
+    interruption.say(task.send_failure)
     try:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, _interrupt)
-        _transfer(Settings.from_environ(os.environ), task, logger)
+        with interruptible():
+            interruption.listen()
+            _transfer(Settings.from_environ(os.environ), task, logger, interruption)
     except ExecutionMovedOnError:
         logger.warning("The execution has moved on; this task stops")
         return 1
     except Exception as error:  # noqa: BLE001 the state machine is to hear of it, whatever it is
+        ignore_signals()
         task.send_failure(error)
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 1
     return 0
 
 
-def _transfer(settings: Settings, task: TaskToken, logger: Logger) -> None:
+def _transfer(
+    settings: Settings, task: TaskToken, logger: Logger, interruption: Interruption
+) -> None:
     s3 = boto3.client("s3", config=PRESIGNING)
     owner = settings.bucket_owner
     with staging_errors(settings.slice_bucket):
@@ -60,6 +64,7 @@ def _transfer(settings: Settings, task: TaskToken, logger: Logger) -> None:
         slice_ = Slice.from_dict(read_record(s3, uri, owner=owner))
     short_try = boto3.client("s3", config=ONE_SHORT_TRY)
     progress_object = ProgressObject(short_try, slice_, logger, owner=owner)
+    interruption.say(progress_object.end_interrupted)
     metrics = ProgressMetrics(settings.stack_name, settings.slice_key)
     subscribers = (Heartbeats(task), progress_object, metrics)
 
@@ -82,7 +87,7 @@ def _transfer(settings: Settings, task: TaskToken, logger: Logger) -> None:
     )
     # What there is by now stays: searching it for cycles again and again would find none.
     gc.freeze()
-    with progress_object.ending(), closing(metrics):
+    with progress_object.ending(), closing(metrics), interruptible():
         with closing(hub_files) as hub:
             report = transfer_slice(slice_, hub, s3, at_once, tell)
         with staging_errors(slice_.staging.bucket):
@@ -94,13 +99,6 @@ def _hub_token(settings: Settings) -> str | None:
     if settings.hub_token_secret_arn is None:
         return None
     return read_hub_token(boto3.client("secretsmanager"), settings.hub_token_secret_arn)
-
-
-def _interrupt(number: int, _: object) -> None:
-    # A second signal would cut short what is done for the next try.
-    for ignored in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(ignored, signal.SIG_IGN)
-    raise TransferInterruptedError(signal.Signals(number).name)
 
 
 if __name__ == "__main__":

@@ -76,12 +76,16 @@ class ProgressObject:
         try:
             yield
         except (TransferInterruptedError, ExecutionMovedOnError) as error:
-            self._end("interrupted", error)
+            self.end_interrupted(error)
             raise
         except Exception as error:
             self._end("failed", error)
             raise
         self._end("succeeded")
+
+    def end_interrupted(self, error: Exception) -> None:
+        """Write that others are to go on."""
+        self._end("interrupted", error)
 
     def _end(self, state: SliceState, error: Exception | None = None) -> None:
         rate = _rate(_moved_bytes(self._last), self._clock() - self._started_at)

@@ -6,6 +6,7 @@ transfer that hangs falls silent, and the state machine ends it.
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -37,14 +38,23 @@ class TaskToken:
         self._client = client
         self._token = token
         self._logger = logger
+        self._failing = threading.Lock()
+        self._has_failed = False
 
     def send_failure(self, error: BaseException) -> None:
-        """Let the state fail by the name of the error; a report that fails is only logged."""
-        if self._token is None:
-            return
+        """Let the state fail by the name of the error, the first one that any thread sends.
+
+        A report that fails is only logged.
+        """
+        with self._failing:
+            if self._token is not None and not self._has_failed:
+                self._has_failed = True
+                self._send_failure(self._token, error)
+
+    def _send_failure(self, token: str, error: BaseException) -> None:
         try:
             self._client.send_task_failure(
-                taskToken=self._token,
+                taskToken=token,
                 error=type(error).__name__[:_ERROR_CHARACTERS],
                 cause=str(error)[:_CAUSE_CHARACTERS],
             )

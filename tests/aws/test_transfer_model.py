@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from loopback_transfer import BUCKET, CREDENTIALS, REGION, bytes_of, moto_server, rig
-from s3_server import OWNER, s3_server
+from s3_server import OWNER, S3Fault, s3_server
 from scripted_server import Answer, scripted_server
 from waiting import wait_until
 
@@ -201,6 +201,44 @@ def test_a_signal_keeps_the_parts_and_is_told_by_name(
         assert number.name in failure["cause"]
         assert len(task.transfer.open_uploads()) == 1
         assert SHARD not in task.transfer.stored_paths()
+
+
+def test_a_signal_is_heard_while_step_functions_does_not_answer(
+    s3_url: str, tmp_path: Path
+) -> None:
+    with task_of(s3_url, tmp_path, Answer(holds=True), Answer(body=b"{}")) as task:
+        task.transfer.hub.faults.add(Fault("stall", match=f"GET .*{SHARD}", times=None))
+        with task.start() as process:
+            assert task.states.asked.wait(30)  # for a heartbeat
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=20)
+
+        [failure] = task.told("SendTaskFailure")
+        assert process.returncode == 1
+        assert failure["error"] == "TransferInterruptedError"
+
+
+def test_a_signal_ends_the_task_though_s3_does_not_answer_and_the_parts_stay(
+    tmp_path: Path,
+) -> None:
+    late = "z.safetensors"
+    with s3_server() as s3, task_of(s3.url, tmp_path, files={**FILES, late: b"late"}) as task:
+        s3.add(S3Fault("stall", match=f"HeadObject .*{late}"))
+        rest = f"GET .*{SHARD}"
+        task.transfer.hub.faults.add(Fault("stall", match=rest, skip=1, after_bytes=9, times=None))
+        with task.start() as process:
+            assert s3.stalled.wait(30)
+            wait_until(lambda: s3.asked("UploadPart"))
+            process.send_signal(signal.SIGTERM)
+            _, err = process.communicate(timeout=20)
+
+        [failure] = task.told("SendTaskFailure")
+        assert process.returncode == 1
+        assert failure["error"] == "TransferInterruptedError"
+        assert err == f"TransferInterruptedError: {failure['cause']}\n"
+        assert [len(upload.parts) for upload in s3.uploads.values()] == [1]
+        progress = json.loads(s3.objects[task.transfer.slice.progress_key].content)
+        assert (progress["state"], progress["error"]) == ("interrupted", "TransferInterruptedError")
 
 
 def test_a_bucket_that_is_gone_is_told_by_name(s3_url: str, tmp_path: Path) -> None:

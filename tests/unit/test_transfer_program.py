@@ -219,6 +219,16 @@ def test_a_failure_has_the_name_of_its_error(logger: Logger) -> None:
     ]
 
 
+def test_only_the_first_failure_is_told(logger: Logger) -> None:
+    sfn = Sfn()
+    told = task(sfn, logger)
+
+    told.send_failure(ValueError("x"))
+    told.send_failure(KeyError("y"))
+
+    assert [call["error"] for call in sfn.calls] == ["ValueError"]
+
+
 def test_a_cause_is_cut_to_what_step_functions_takes(logger: Logger) -> None:
     sfn = Sfn()
 
