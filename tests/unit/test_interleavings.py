@@ -1,0 +1,301 @@
+"""Parts under way at the same time: any interleaving of reads, hashes and PUTs comes out right.
+
+The threads of the engine run one at a time, in an order that hypothesis draws, and may change at
+every lock, every step of a range, of a PUT and of the hash.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+from loopback_transfer import bytes_of
+from memory_staging import SOURCE, MemoryHub, MemoryObjects
+from thread_schedule import Schedule, ScheduledLock
+
+from model_import import file_hash, file_transfer, part_buffers, part_queue, range_reads
+from model_import.file_hash import git_blob_id, sha256_hex
+from model_import.file_transfer import FileTransfer, Route, _Round
+from model_import.manifest import RepositoryFile, Slice, Staging
+from model_import.part_buffers import BuffersClosedError, PartBuffers
+from model_import.part_queue import PartQueue
+from model_import.part_sizes import part_ranges
+from model_import.progress import Tally
+from model_import.range_reads import Patience, RangeReads
+from model_import.retries import TransientError
+from model_import.sha256_state import sha256
+from model_import.transfer import TransferSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from random import Random
+
+    from memory_staging import PutOutcome
+
+_ENGINE: Final = (part_buffers, part_queue, range_reads, file_hash, file_transfer)
+_LOOKS: Final = 6
+"""Of the thread that looks for slow ranges while others have nothing to do; all ranges are."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is moved, with how much of it at once, and what goes wrong."""
+
+    part_bytes: int
+    sizes: tuple[int, ...]
+    settings: TransferSettings
+    put_outcomes: tuple[PutOutcome, ...]
+    turns: int | None
+    """Until the transfer is interrupted."""
+    is_killed: bool
+    """Rather than stopped in order."""
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        return {f"{n}": bytes_of(size, seed=n) for n, size in enumerate(self.sizes)}
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    part_bytes = draw(st.integers(2, 12))
+    parts = draw(st.lists(st.integers(0, 6), min_size=1, max_size=2))
+    sizes = tuple(max(0, part_bytes * count + draw(st.integers(-1, 1))) for count in parts)
+    outcomes: st.SearchStrategy[PutOutcome] = st.sampled_from(["stored", "refused", "answer lost"])
+    return Case(
+        part_bytes,
+        sizes,
+        TransferSettings(
+            connections=draw(st.integers(2, 4)), spare_buffers=draw(st.integers(0, 4))
+        ),
+        put_outcomes=tuple(draw(st.lists(outcomes, max_size=8))),
+        turns=draw(st.none() | st.integers(1, 40 * (sum(parts) + 1))),
+        is_killed=draw(st.booleans()),
+    )
+
+
+class WatchedBuffers(PartBuffers):
+    """Knows which buffers are lent, and spoils what is in one that comes back."""
+
+    def __init__(self, count: int, buffer_bytes: int) -> None:
+        super().__init__(count, buffer_bytes)
+        self.count = count
+        self.lent: dict[int, memoryview] = {}
+        self.made: set[int] = set()
+
+    def acquire(self) -> memoryview:
+        buffer = super().acquire()
+        assert id(buffer) not in self.lent, "Two have one buffer"
+        self.lent[id(buffer)] = buffer
+        self.made.add(id(buffer))
+        assert len(self.made) <= self.count, "More memory than was agreed"
+        return buffer
+
+    def release(self, buffer: memoryview, *, places: int = 1) -> None:
+        assert self.lent.pop(id(buffer), None) is buffer, "A buffer came back that was not lent"
+        buffer[:] = b"\xa5" * len(buffer)
+        super().release(buffer, places=places)
+
+
+class InOrder(dict[Any, None]):
+    """A set that is gone through in the same order whenever a case is run again."""
+
+    def add(self, one: object) -> None:
+        self[one] = None
+
+    def discard(self, one: object) -> None:
+        self.pop(one, None)
+
+
+class SteppedSha256:
+    """Hashes a part in two steps."""
+
+    def __init__(self, schedule: Schedule, state: str | None) -> None:
+        self._schedule = schedule
+        self._sha256 = sha256(state)
+        self.state = self._sha256.state
+        self.hexdigest = self._sha256.hexdigest
+
+    def update(self, data: memoryview) -> None:
+        half = len(data) // 2
+        for step in (data[:half], data[half:]):
+            self._schedule.pause()
+            self._sha256.update(step)
+
+
+@dataclass
+class Engine:
+    """The parts of the transfer on one schedule, between a Hub and a bucket in memory."""
+
+    case: Case
+    schedule: Schedule
+    objects: MemoryObjects
+    now: float = 0
+    working: int = 0
+    is_stopped: bool = False
+    files: list[FileTransfer] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        case, self.hub = self.case, MemoryHub(self.case.files, self.schedule.pause)
+        listed = tuple(
+            RepositoryFile(
+                path, len(content), git_blob_id(memoryview(content)), sha256_hex(content)
+            )
+            for path, content in case.files.items()
+        )
+        self.tally = Tally(Slice(SOURCE, Staging("bucket", "models/"), listed, "r.json", "p.json"))
+        self.buffers = WatchedBuffers(case.settings.parts_in_flight, case.part_bytes)
+        self.queue = PartQueue(pending=len(listed))
+        patience = Patience(stall_seconds=float("inf"), hedge_seconds=1)
+        self.reads = RangeReads(self.buffers, self.queue, self.tally, patience, lambda: self.now)
+        self.reads._races = cast("Any", InOrder())
+        route = Route(
+            hub=cast("Any", self.hub),
+            buffers=self.buffers,
+            objects=cast("Any", self.objects),
+            tally=self.tally,
+            reads=self.reads,
+            queue=self.queue,
+            checkpoint_parts=case.settings.checkpoint_parts,
+        )
+        for file in listed:
+            transfer = FileTransfer(file, case.part_bytes, route)
+            self.files.append(transfer)
+            self.queue.append(transfer.works())
+
+    def start(self) -> None:
+        for _ in range(self.case.settings.connections):
+            self.working += 1
+            self.schedule.start(self._work)
+        self.schedule.start(self._look, is_awaited=False)
+
+    def stop(self) -> None:
+        """End in order, as a task that is told to stop."""
+        self.is_stopped = True
+        self.objects.stopped.set()
+        self.schedule.start(self._stop)
+        self.schedule.run()
+
+    def _work(self) -> None:
+        try:
+            while True:
+                buffer = self.buffers.acquire()
+                work = self.queue.take()
+                if work is None:
+                    self.buffers.release(buffer)
+                    return
+                work(buffer)
+        except (BuffersClosedError, TransientError):
+            assert self.is_stopped
+        finally:
+            self.working -= 1
+
+    def _look(self) -> None:
+        for _ in range(_LOOKS):
+            self.schedule.pause(until=lambda: bool(self.queue._waiting))
+            self.now += 1000
+            self.reads.look()
+
+    def _stop(self) -> None:
+        for part in (self.queue, self.buffers, self.reads):
+            part.close()
+        self.schedule.pause(until=lambda: not self.working)
+        for file in self.files:
+            file.keep_checkpoint()
+
+    def parts_read(self) -> set[tuple[str, int]]:
+        """Return which parts were asked for, by file and index."""
+        return {(path, start // self.case.part_bytes) for path, start in self.hub.read_from}
+
+
+@contextmanager
+def scheduled(dice: Random) -> Iterator[Schedule]:
+    """Yield a schedule on which the modules of the engine run."""
+    with pytest.MonkeyPatch.context() as patched, Schedule(dice.randrange) as schedule:
+        for module in _ENGINE:
+            if hasattr(module, "threading"):
+                patched.setattr(module, "threading", schedule.primitives())
+        # Its lock was named when the class was made.
+        patched.setattr(file_transfer, "_Round", partial(scheduled_round, schedule))
+        patched.setattr(file_hash, "sha256", lambda state: SteppedSha256(schedule, state))
+        yield schedule
+
+
+def scheduled_round(
+    schedule: Schedule,
+    *args: Any,  # noqa: ANN401 those of a round
+    **settings: Any,  # noqa: ANN401 as above
+) -> _Round:
+    return _Round(*args, **settings, checkpointing=ScheduledLock(schedule))
+
+
+def move(case: Case, dice: Random) -> Counter[str]:
+    """Move the files, with an interruption where the case has one; return what was met."""
+    objects = MemoryObjects(put_outcomes=iter(case.put_outcomes))
+    first = None
+    with scheduled(dice) as schedule:
+        engine = first = run(case, schedule, objects)
+        if not schedule.run(case.turns):
+            objects.met["killed" if case.is_killed else "stopped"] += 1
+            if case.is_killed:
+                schedule.kill()
+            else:
+                engine.stop()
+            assert all(case.files[path] == found for path, found in objects.objects.items())
+            engine = None
+    if engine is None:
+        objects.stopped.clear()
+        with scheduled(dice) as schedule:
+            engine = run(case, schedule, objects)
+            schedule.run()
+        twice = first.parts_read() & engine.parts_read()
+        assert len(twice) <= case.settings.parts_in_flight, "More than the parts in flight"
+    check(case, engine)
+    objects.met["hedged"] += first.tally.progress().hedges
+    return objects.met
+
+
+def run(case: Case, schedule: Schedule, objects: MemoryObjects) -> Engine:
+    objects.pause = schedule.pause
+    engine = Engine(case, schedule, objects)
+    engine.start()
+    return engine
+
+
+def check(case: Case, engine: Engine) -> None:
+    objects, sizes = engine.objects, case.sizes
+    assert objects.objects == case.files
+    assert objects.crcs == {path: file_transfer.crc64(all_) for path, all_ in case.files.items()}
+    assert objects.uploads == {}
+    reported = [file.sha256 for file in engine.tally.report().files]
+    assert reported == [sha256_hex(content) for content in case.files.values()]
+    assert engine.tally.progress().bytes_done == sum(sizes)
+    assert engine.buffers.lent == {}, "A buffer was lost"
+    assert engine.buffers._places == case.settings.parts_in_flight
+    if not engine.tally.progress().hedges:
+        ranges = sum(len(part_ranges(size, case.part_bytes)) for size in sizes)
+        assert len(engine.hub.read_from) <= ranges, "A range was read twice"
+
+
+def test_any_interleaving_of_parts_in_flight_gives_the_same_bytes_and_hashes() -> None:
+    met: Counter[str] = Counter()
+
+    @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+    @given(cases(), st.randoms(use_true_random=False))
+    def interleave(case: Case, dice: Random) -> None:
+        met.update(move(case, dice))
+
+    interleave()
+
+    assert met.keys() >= {
+        "put: refused",
+        "put: answer lost",
+        "hedged",
+        "killed",
+        "stopped",
+        "checkpoint read",
+    }
