@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from model_import.checkpoint import Checkpoint
 from model_import.crc64 import crc64, joined_crc64
-from model_import.file_hash import sha256_hex
-from model_import.manifest import Source
+from model_import.file_hash import git_blob_id, sha256_hex
+from model_import.file_transfer import Route
+from model_import.manifest import RepositoryFile, Slice, Source, Staging
+from model_import.part_queue import PartQueue
+from model_import.progress import Tally
+from model_import.range_reads import Patience, RangeReads
 from model_import.retries import Retries, TransientError
 from model_import.sha256_state import sha256
 from model_import.uploaded_part import UploadedPart
@@ -20,7 +25,7 @@ from model_import.uploaded_part import UploadedPart
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from model_import.manifest import RepositoryFile
+    from model_import.part_buffers import PartBuffers
     from model_import.range_read import RangeRead
 
 SOURCE = Source("http://hub", "acme/tiny", "abc")
@@ -147,6 +152,37 @@ class MemoryObjects:
         received = bytes(content[:half])
         self.pause()
         return received + bytes(content[half:])
+
+
+def files_of(hub: MemoryHub) -> tuple[RepositoryFile, ...]:
+    """Return what the Hub announces of its files."""
+    return tuple(
+        RepositoryFile(path, len(content), git_blob_id(memoryview(content)), sha256_hex(content))
+        for path, content in hub.files.items()
+    )
+
+
+def route_between(  # noqa: PLR0913 the two ends, and what the parts go through
+    hub: MemoryHub,
+    objects: MemoryObjects,
+    buffers: PartBuffers,
+    *,
+    checkpoint_parts: int,
+    patience: Patience | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Route:
+    """Return the route of a slice that has all files of the Hub."""
+    slice_ = Slice(SOURCE, Staging("bucket", "models/"), files_of(hub), "r.json", "p.json")
+    tally, queue = Tally(slice_), PartQueue(pending=len(hub.files))
+    return Route(
+        hub=cast("Any", hub),
+        buffers=buffers,
+        objects=cast("Any", objects),
+        tally=tally,
+        reads=RangeReads(buffers, queue, tally, patience or Patience(), clock),
+        queue=queue,
+        checkpoint_parts=checkpoint_parts,
+    )
 
 
 def _uploaded(number: int, content: bytes) -> UploadedPart:

@@ -258,11 +258,12 @@ class FileTransfer:
     def _end_round(self) -> None:
         round_ = self._round
         with round_.checkpointing:  # not while a checkpoint frees some of them
-            self._route.buffers.free(round_.close())
+            places = round_.close()
         if self._source is not None:
             self._end_copy(self._source)
         else:
             self._end_move()
+        self._route.buffers.free(places)  # not before: until it is completed, a kill costs them
 
     def _end_copy(self, source: CopySource) -> None:
         """Complete a copy if it is the source's CRC; what is missing comes from the Hub."""

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 from hypothesis import given, settings, strategies as st
 from loopback_transfer import bytes_of
-from memory_staging import SOURCE, MemoryHub, MemoryObjects
+from memory_staging import MemoryHub, MemoryObjects, files_of, route_between
 
 from model_import.crc64 import crc64
-from model_import.file_hash import git_blob_id, sha256_hex
-from model_import.file_transfer import FileTransfer, Route
-from model_import.manifest import RepositoryFile, Slice, Staging
+from model_import.file_transfer import FileTransfer
 from model_import.part_buffers import PartBuffers
-from model_import.part_queue import PartQueue
-from model_import.progress import Tally
-from model_import.range_reads import Patience, RangeReads
 
 
 @st.composite
@@ -32,30 +25,35 @@ def test_any_size_and_any_order_of_parts_give_the_same_bytes_and_hashes(
     case: tuple[int, int, list[int]], checkpoint_parts: int
 ) -> None:
     part_bytes, size, order = case
-    content = bytes_of(size)
-    file = RepositoryFile("a", size, git_blob_id(memoryview(content)), sha256_hex(content))
-    slice_ = Slice(SOURCE, Staging("bucket", "models/"), (file,), "report.json", "progress.json")
-    objects, tally = MemoryObjects(), Tally(slice_)
+    hub, objects = MemoryHub({"a": bytes_of(size)}), MemoryObjects()
     buffers = PartBuffers(len(order), part_bytes)
-    queue = PartQueue(pending=1)
-    route = Route(
-        hub=cast("Any", MemoryHub({"a": content})),
-        buffers=buffers,
-        objects=cast("Any", objects),
-        tally=tally,
-        reads=RangeReads(buffers, queue, tally, Patience()),
-        queue=queue,
-        checkpoint_parts=checkpoint_parts,
-    )
+    route = route_between(hub, objects, buffers, checkpoint_parts=checkpoint_parts)
+    [file] = files_of(hub)
     transfer = FileTransfer(file, part_bytes, route)
 
     assert transfer.part_count == len(order)
     for index in order:
         transfer.move_part(index, buffers.acquire())
 
-    assert objects.objects == {"a": content}
-    assert objects.crcs == {"a": crc64(content)}
-    assert [file.sha256 for file in tally.report().files] == [sha256_hex(content)]
-    assert tally.progress().bytes_done == tally.progress().bytes_arrived == size
-    assert queue.take() is None
+    assert objects.objects == hub.files
+    assert objects.crcs == {"a": crc64(hub.files["a"])}
+    assert [file.sha256 for file in route.tally.report().files] == [file.sha256]
+    progress = route.tally.progress()
+    assert progress.bytes_done == progress.bytes_arrived == size
+    assert route.queue.take() is None
     assert buffers._places == len(order)
+
+
+def test_a_part_that_no_checkpoint_covers_keeps_its_place_until_the_file_is_complete() -> None:
+    hub, objects, buffers = MemoryHub({"a": bytes_of(30)}), MemoryObjects(), PartBuffers(3, 10)
+    route = route_between(hub, objects, buffers, checkpoint_parts=100)
+    [file] = files_of(hub)
+    places: list[int] = []
+    objects.pause = lambda: places.append(buffers._places)
+
+    transfer = FileTransfer(file, 10, route)
+    for index in range(3):
+        transfer.move_part(index, buffers.acquire())
+
+    assert places[-1] == 0  # when the upload was completed
+    assert buffers._places == 3

@@ -10,30 +10,28 @@ from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from random import Random
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from loopback_transfer import bytes_of
-from memory_staging import SOURCE, MemoryHub, MemoryObjects
+from memory_staging import MemoryHub, MemoryObjects, files_of, route_between
 from thread_schedule import Schedule, ScheduledLock
 
 from model_import import file_hash, file_transfer, part_buffers, part_queue, range_reads
-from model_import.file_hash import git_blob_id, sha256_hex
-from model_import.file_transfer import FileTransfer, Route, _Round
-from model_import.manifest import RepositoryFile, Slice, Staging
+from model_import.crc64 import crc64
+from model_import.file_hash import sha256_hex
+from model_import.file_transfer import FileTransfer, _Round
 from model_import.part_buffers import BuffersClosedError, PartBuffers
-from model_import.part_queue import PartQueue
 from model_import.part_sizes import part_ranges
-from model_import.progress import Tally
-from model_import.range_reads import Patience, RangeReads
+from model_import.range_reads import Patience
 from model_import.retries import TransientError
 from model_import.sha256_state import sha256
 from model_import.transfer import TransferSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from random import Random
 
     from memory_staging import PutOutcome
 
@@ -54,6 +52,8 @@ class Case:
     """Until the transfer is interrupted."""
     is_killed: bool
     """Rather than stopped in order."""
+    turns_in_a_row: int
+    """That one thread is given, more or less, while the others stand still."""
 
     @property
     def files(self) -> dict[str, bytes]:
@@ -63,7 +63,7 @@ class Case:
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
     part_bytes = draw(st.integers(2, 12))
-    parts = draw(st.lists(st.integers(0, 6), min_size=1, max_size=2))
+    parts = draw(st.lists(st.integers(0, 8), min_size=1, max_size=2))
     sizes = tuple(max(0, part_bytes * count + draw(st.integers(-1, 1))) for count in parts)
     outcomes: st.SearchStrategy[PutOutcome] = st.sampled_from(["stored", "refused", "answer lost"])
     return Case(
@@ -73,8 +73,9 @@ def cases(draw: st.DrawFn) -> Case:
             connections=draw(st.integers(2, 4)), spare_buffers=draw(st.integers(0, 4))
         ),
         put_outcomes=tuple(draw(st.lists(outcomes, max_size=8))),
-        turns=draw(st.none() | st.integers(1, 40 * (sum(parts) + 1))),
+        turns=draw(st.none() | st.integers(1, 25 * sum(parts) + 10)),
         is_killed=draw(st.booleans()),
+        turns_in_a_row=draw(st.sampled_from([1, 5, 30, 200])),
     )
 
 
@@ -141,28 +142,18 @@ class Engine:
 
     def __post_init__(self) -> None:
         case, self.hub = self.case, MemoryHub(self.case.files, self.schedule.pause)
-        listed = tuple(
-            RepositoryFile(
-                path, len(content), git_blob_id(memoryview(content)), sha256_hex(content)
-            )
-            for path, content in case.files.items()
-        )
-        self.tally = Tally(Slice(SOURCE, Staging("bucket", "models/"), listed, "r.json", "p.json"))
         self.buffers = WatchedBuffers(case.settings.parts_in_flight, case.part_bytes)
-        self.queue = PartQueue(pending=len(listed))
-        patience = Patience(stall_seconds=float("inf"), hedge_seconds=1)
-        self.reads = RangeReads(self.buffers, self.queue, self.tally, patience, lambda: self.now)
-        self.reads._races = cast("Any", InOrder())
-        route = Route(
-            hub=cast("Any", self.hub),
-            buffers=self.buffers,
-            objects=cast("Any", self.objects),
-            tally=self.tally,
-            reads=self.reads,
-            queue=self.queue,
+        route = route_between(
+            self.hub,
+            self.objects,
+            self.buffers,
             checkpoint_parts=case.settings.checkpoint_parts,
+            patience=Patience(stall_seconds=float("inf"), hedge_seconds=1),
+            clock=lambda: self.now,
         )
-        for file in listed:
+        self.queue, self.reads, self.tally = route.queue, route.reads, route.tally
+        self.reads._races = cast("Any", InOrder())
+        for file in files_of(self.hub):
             transfer = FileTransfer(file, case.part_bytes, route)
             self.files.append(transfer)
             self.queue.append(transfer.works())
@@ -212,10 +203,25 @@ class Engine:
         return {(path, start // self.case.part_bytes) for path, start in self.hub.read_from}
 
 
+@dataclass
+class Favour:
+    """Chooses the same thread for a while."""
+
+    dice: Random
+    turns_in_a_row: int
+    favourite: int = 0
+
+    def __call__(self, count: int) -> int:
+        if not self.dice.randrange(self.turns_in_a_row):
+            self.favourite = self.dice.randrange(8)
+        return self.favourite % count
+
+
 @contextmanager
-def scheduled(dice: Random) -> Iterator[Schedule]:
+def scheduled(case: Case, dice: Random) -> Iterator[Schedule]:
     """Yield a schedule on which the modules of the engine run."""
-    with pytest.MonkeyPatch.context() as patched, Schedule(dice.randrange) as schedule:
+    favour = Favour(dice, case.turns_in_a_row)
+    with pytest.MonkeyPatch.context() as patched, Schedule(favour) as schedule:
         for module in _ENGINE:
             if hasattr(module, "threading"):
                 patched.setattr(module, "threading", schedule.primitives())
@@ -230,33 +236,38 @@ def scheduled_round(
     *args: Any,  # noqa: ANN401 those of a round
     **settings: Any,  # noqa: ANN401 as above
 ) -> _Round:
-    return _Round(*args, **settings, checkpointing=ScheduledLock(schedule))
+    round_ = _Round(*args, **settings)
+    round_.checkpointing = cast("Any", ScheduledLock(schedule))
+    return round_
 
 
 def move(case: Case, dice: Random) -> Counter[str]:
     """Move the files, with an interruption where the case has one; return what was met."""
     objects = MemoryObjects(put_outcomes=iter(case.put_outcomes))
-    first = None
-    with scheduled(dice) as schedule:
-        engine = first = run(case, schedule, objects)
-        if not schedule.run(case.turns):
-            objects.met["killed" if case.is_killed else "stopped"] += 1
-            if case.is_killed:
-                schedule.kill()
-            else:
-                engine.stop()
-            assert all(case.files[path] == found for path, found in objects.objects.items())
-            engine = None
-    if engine is None:
+    with scheduled(case, dice) as schedule:
+        first = last = run(case, schedule, objects)
+        is_done = schedule.run(case.turns)
+        if not is_done:
+            interrupt(case, schedule, first)
+    if not is_done:
         objects.stopped.clear()
-        with scheduled(dice) as schedule:
-            engine = run(case, schedule, objects)
+        with scheduled(case, dice) as schedule:
+            last = run(case, schedule, objects)
             schedule.run()
-        twice = first.parts_read() & engine.parts_read()
+        twice = first.parts_read() & last.parts_read()
         assert len(twice) <= case.settings.parts_in_flight, "More than the parts in flight"
-    check(case, engine)
+    check(case, last)
     objects.met["hedged"] += first.tally.progress().hedges
     return objects.met
+
+
+def interrupt(case: Case, schedule: Schedule, engine: Engine) -> None:
+    engine.objects.met["killed" if case.is_killed else "stopped"] += 1
+    if case.is_killed:
+        schedule.kill()
+    else:
+        engine.stop()
+    assert all(case.files[path] == found for path, found in engine.objects.objects.items())
 
 
 def run(case: Case, schedule: Schedule, objects: MemoryObjects) -> Engine:
@@ -269,7 +280,7 @@ def run(case: Case, schedule: Schedule, objects: MemoryObjects) -> Engine:
 def check(case: Case, engine: Engine) -> None:
     objects, sizes = engine.objects, case.sizes
     assert objects.objects == case.files
-    assert objects.crcs == {path: file_transfer.crc64(all_) for path, all_ in case.files.items()}
+    assert objects.crcs == {path: crc64(all_) for path, all_ in case.files.items()}
     assert objects.uploads == {}
     reported = [file.sha256 for file in engine.tally.report().files]
     assert reported == [sha256_hex(content) for content in case.files.values()]
@@ -281,21 +292,30 @@ def check(case: Case, engine: Engine) -> None:
         assert len(engine.hub.read_from) <= ranges, "A range was read twice"
 
 
-def test_any_interleaving_of_parts_in_flight_gives_the_same_bytes_and_hashes() -> None:
+@settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow])
+@given(cases(), st.randoms(use_true_random=False))
+def test_any_interleaving_of_parts_in_flight_gives_the_same_bytes_and_hashes(
+    case: Case, dice: Random
+) -> None:
+    move(case, dice)
+
+
+def test_the_interleavings_come_across_all_that_may_happen_in_between() -> None:
     met: Counter[str] = Counter()
-
-    @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
-    @given(cases(), st.randoms(use_true_random=False))
-    def interleave(case: Case, dice: Random) -> None:
-        met.update(move(case, dice))
-
-    interleave()
+    outcomes: tuple[PutOutcome, ...] = ("refused", "stored", "answer lost", "stored")
+    for seed in range(30):
+        case = Case(
+            part_bytes=8,
+            sizes=(41, 17),
+            settings=TransferSettings(connections=3, spare_buffers=seed % 5),
+            put_outcomes=outcomes,
+            turns=(60, 120, None)[seed % 3],
+            is_killed=seed % 2 == 0,
+            turns_in_a_row=(1, 30)[seed % 2],
+        )
+        met += move(case, Random(seed))  # noqa: S311 no secret
 
     assert met.keys() >= {
-        "put: refused",
-        "put: answer lost",
-        "hedged",
-        "killed",
-        "stopped",
-        "checkpoint read",
+        *("put: refused", "put: answer lost", "hedged"),
+        *("killed", "stopped", "checkpoint read"),
     }
