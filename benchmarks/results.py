@@ -134,14 +134,20 @@ def _processor() -> str:
 
 
 def _commit() -> str:
+    """Return the commit that is measured; "-dirty" says that code differs from it."""
     try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty"],  # noqa: S607
-            cwd=_PROJECT,
-            check=True,
-            capture_output=True,
-            text=True,
-        )
+        commit = _git("describe", "--always")
+        changed = _git("status", "--porcelain", "--", "*.py", "uv.lock")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return described.stdout.strip()
+    return f"{commit}-dirty" if changed else commit
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(  # noqa: S603
+        ["git", *arguments],  # noqa: S607
+        cwd=_PROJECT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()

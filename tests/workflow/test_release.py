@@ -128,7 +128,7 @@ def wait_for(here: World, before: list[str], count: int) -> list[str]:
         return [arn for arn in releases(here) if arn not in before]
 
     return wait_until(
-        lambda: new if len(new := came()) >= count else None,
+        lambda: new if len(new := came()) >= count else [],
         lambda: f"{len(came())} of {count} executions",
     )
 
