@@ -1,16 +1,18 @@
 """Transfers under random faults, each held against what may never be: wrong, left open, or told.
 
-    SOAK_SEED=1 SOAK_FAULTS=1000 python tests/fault_soak.py
+    SOAK_SEED=1 SOAK_FAULTS=1000 SOAK_KILLS=20 python tests/fault_soak.py
 
 The same seed draws the same faults; which request of a kind each one meets is the threads' to say.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 import os
 import random
+import shutil
 import sys
 import tempfile
 import traceback
@@ -43,10 +45,11 @@ FILES: Final = {
     "t.json": b"{}",
 }
 _CHANGED: Final = "b.safetensors"
-_SECRETS: Final = (TOKEN, "Signature=", "X-Amz-Credential", CREDENTIALS["aws_secret_access_key"])
+SECRETS: Final = (TOKEN, "Signature=", "X-Amz-Credential", CREDENTIALS["aws_secret_access_key"])
 _TRIES_WITH_FAULTS: Final = 8
 _TRIES_AT_MOST: Final = 12
 
+FLIPPED: Final = "Hub: one flipped byte"
 HUB_FAULTS: Final[dict[str, dict[str, Any]]] = {
     "Hub: 500": {"kind": "status", "status": 500},
     "Hub: 502": {"kind": "status", "status": 502},
@@ -54,7 +57,7 @@ HUB_FAULTS: Final[dict[str, dict[str, Any]]] = {
     "Hub: 403 expired": {"kind": "expire", "match": "GET /xet"},
     "Hub: reset mid-body": {"kind": "reset", "match": "GET", "after_bytes": 300},
     "Hub: short body": {"kind": "truncate", "match": "GET", "after_bytes": 300},
-    "Hub: one flipped byte": {"kind": "flip_byte", "match": "GET /xet.*a.safe", "offset": 9_300},
+    FLIPPED: {"kind": "flip_byte", "skip": 0},
     "Hub: stall": {"kind": "stall", "match": "GET /xet", "after_bytes": 300},
     "Hub: 200 instead of 206": {"kind": "ignore_range", "match": "GET /xet"},
     "Hub: wrong Content-Range": {"kind": "wrong_content_range", "match": "GET /xet"},
@@ -72,6 +75,7 @@ S3_FAULTS: Final[dict[str, dict[str, Any]]] = {
     "S3: hears nothing more (kill -9)": {"kind": "drop", "times": math.inf},
 }
 CHANGED: Final = "Hub: file changed mid-way"
+OTHER_BYTES: Final = "Hub: same commit, other bytes"
 SIGTERM: Final = "task: SIGTERM"
 
 
@@ -139,9 +143,10 @@ def _arm(dice: random.Random, transfer: Rig, s3: S3Server) -> dict[object, str]:
         hub_fault = Fault(
             **{
                 "times": dice.choice([1, 1, 2, 5]),
-                "skip": dice.randrange(20) if name != "Hub: one flipped byte" else 0,
+                "skip": dice.randrange(20),
                 "reset_seconds": 1,
                 **HUB_FAULTS[name],
+                **(_flipped_byte(dice) if name == FLIPPED else {}),
             }
         )
         transfer.hub.faults.add(hub_fault)
@@ -154,6 +159,12 @@ def _arm(dice: random.Random, transfer: Rig, s3: S3Server) -> dict[object, str]:
     return names
 
 
+def _flipped_byte(dice: random.Random) -> dict[str, Any]:
+    path = dice.choice([path for path, content in FILES.items() if content])
+    served = path if path.endswith(".json") else f"/xet.*{path}"
+    return {"match": f"GET .*{served}", "offset": dice.randrange(len(FILES[path]))}
+
+
 def _try_once(
     dice: random.Random, transfer: Rig, s3: S3Server, done: Soak, names: dict[object, str]
 ) -> bool:
@@ -161,11 +172,18 @@ def _try_once(
     struck: Counter[str] = Counter()
     looks = dice.randrange(12) if names and dice.random() < 0.25 else None
     changes = bool(names) and dice.random() < 0.1
+    changes_at = dice.randrange(6) if names and not changes and dice.random() < 0.2 else None
     outcome = "succeeded"
-    with _changed_file(transfer, struck, is_so=changes), _log_records() as records:
+    with (
+        _changed_file(transfer, struck, is_so=changes),
+        _other_bytes(transfer, struck) as serve_other_bytes,
+        _log_records() as records,
+    ):
         try:
             report = transfer.transfer(
-                on_progress=_interrupting(looks, struck),
+                on_progress=_at_looks(
+                    (changes_at, serve_other_bytes), (looks, _interrupting(struck))
+                ),
                 connections=dice.choice([1, 2, 4, 8]),
                 connections_at_start=dice.choice([1, 4]),
                 spare_buffers=dice.choice([0, 2, 4]),
@@ -182,7 +200,7 @@ def _try_once(
             if not isinstance(error, errors.TRANSIENT):
                 _check_nothing_is_open(s3, error)
     told += "".join(records)
-    assert not any(secret in told for secret in _SECRETS), told
+    assert not any(secret in told for secret in SECRETS), told
     for path, content in FILES.items():
         stored = s3.objects.get(PREFIX + path)
         assert stored is None or stored.content == content, f"{path} is wrong"
@@ -198,13 +216,23 @@ def _check_nothing_is_open(s3: S3Server, error: BaseException) -> None:
     )
 
 
-def _interrupting(looks: int | None, struck: Counter[str]) -> Callable[[Progress], None]:
-    left = iter(range(looks if looks is not None else sys.maxsize))
+def _at_looks(*strikes: tuple[int | None, Callable[[], None]]) -> Callable[[Progress], None]:
+    """Return what strikes when progress is told for the time of a number, from 0."""
+    numbers = itertools.count()
 
-    def interrupt(_: Progress) -> None:
-        if next(left, None) is None:
-            struck[SIGTERM] += 1
-            raise errors.TransferInterruptedError("SIGTERM")
+    def look(_: Progress) -> None:
+        number = next(numbers)
+        for at, strike in strikes:
+            if at == number:
+                strike()
+
+    return look
+
+
+def _interrupting(struck: Counter[str]) -> Callable[[], None]:
+    def interrupt() -> None:
+        struck[SIGTERM] += 1
+        raise errors.TransferInterruptedError("SIGTERM")
 
     return interrupt
 
@@ -221,6 +249,28 @@ def _changed_file(transfer: Rig, struck: Counter[str], *, is_so: bool) -> Iterat
     finally:
         if is_so:
             (folder / _CHANGED).write_bytes(FILES[_CHANGED])
+
+
+@contextmanager
+def _other_bytes(transfer: Rig, struck: Counter[str]) -> Iterator[Callable[[], None]]:
+    """Yield what has the Hub serve another file of the same length as that of the same commit.
+
+    It tells so when the location of the file is asked for anew, and has to be, soon.
+    """
+    of_commit = f"refs/heads/{transfer.source.commit}"
+
+    def serve() -> None:
+        struck[OTHER_BYTES] += 1
+        folder = transfer.folder.parent / "other-bytes"
+        shutil.copytree(transfer.folder, folder, dirs_exist_ok=True)
+        (folder / _CHANGED).write_bytes(bytes_of(len(FILES[_CHANGED]), seed=9))
+        transfer.refs[of_commit] = folder
+        transfer.hub.faults.add(Fault("expire", match=f"GET /xet.*{_CHANGED}"))
+
+    try:
+        yield serve
+    finally:
+        transfer.refs.pop(of_commit, None)
 
 
 @contextmanager
@@ -244,7 +294,7 @@ def _take_struck(
 ) -> None:
     transfer.hub.faults.clear()
     s3.clear_faults()
-    struck.update(names[fault] for fault in transfer.hub.faults.take_struck())
+    struck.update(names[fault] for fault in transfer.hub.faults.take_struck() if fault in names)
     dropped_for_good: set[str] = set()
     for fault in s3.struck:
         name = names[fault]

@@ -79,6 +79,8 @@ class Rig:
     files: tuple[RepositoryFile, ...]
     source: Source
     folder: Path
+    refs: dict[str, Path]
+    """What the Hub has besides main; what a test changes here, it has changed there."""
     token: str | None = None
     progress: list[Progress] = field(default_factory=list)
 
@@ -155,6 +157,7 @@ def rig(  # noqa: PLR0913 settings, each with its default
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
     snapshot = read_snapshot(folder)
+    refs: dict[str, Path] = {}
     listed = tuple(
         RepositoryFile(name, file.size_bytes, file.blob_id, file.lfs.sha256 if file.lfs else None)
         for name, file in ((name, snapshot.files[name]) for name in files)
@@ -165,10 +168,10 @@ def rig(  # noqa: PLR0913 settings, each with its default
         s3.create_bucket(Bucket=BUCKET)
         stack.callback(_delete_bucket, s3)
         hub = stack.enter_context(
-            LocalHub([Repository(REPO_ID, folder, **repository)], faults=faults)
+            LocalHub([Repository(REPO_ID, folder, refs=refs, **repository)], faults=faults)
         )
         source = Source(hub.endpoint, REPO_ID, snapshot.commit)
-        yield Rig(s3_url, s3, hub, listed, source, folder, token)
+        yield Rig(s3_url, s3, hub, listed, source, folder, refs, token)
 
 
 def _delete_bucket(s3: S3Client) -> None:
