@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from kill_soak import kill_tasks
 from loopback_transfer import CREDENTIALS, PREFIX, bytes_of, rig
 from s3_server import S3Fault, S3Server, s3_server
 
@@ -126,13 +127,16 @@ def _run_scenario(dice: random.Random, done: Soak) -> None:
         tempfile.TemporaryDirectory() as folder,
         rig(s3.url, Path(folder), FILES, s3_attempts=2, token=TOKEN) as transfer,
     ):
-        for number in range(_TRIES_AT_MOST):
-            names = _arm(dice, transfer, s3) if number < _TRIES_WITH_FAULTS else {}
-            is_last = _try_once(dice, transfer, s3, done, names)
-            if is_last:
-                break
-        else:
-            raise AssertionError("Without faults it did not come to an end")
+        try:
+            for number in range(_TRIES_AT_MOST):
+                names = _arm(dice, transfer, s3) if number < _TRIES_WITH_FAULTS else {}
+                is_last = _try_once(dice, transfer, s3, done, names)
+                if is_last:
+                    break
+            else:
+                raise AssertionError("Without faults it did not come to an end")
+        finally:
+            s3.clear_faults()
         assert {path: transfer.stored(path) for path in FILES} == FILES
         assert s3.uploads == {}
 
@@ -312,3 +316,6 @@ if __name__ == "__main__":
     sys.stdout.flush()
     outcome = soak(seed, int(os.environ.get("SOAK_FAULTS") or 1000))
     sys.stdout.write(outcome.table() + "\n")
+    sys.stdout.flush()
+    killed = kill_tasks(seed, int(os.environ.get("SOAK_KILLS") or 20))
+    sys.stdout.write(f"{killed.table()}, seed {seed}\n")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fault_soak import FILES, soak
+from kill_soak import kill_tasks
 from loopback_transfer import PREFIX, rig
 from s3_server import s3_server
 
@@ -29,6 +30,12 @@ def test_the_soak_finds_a_transfer_that_compares_no_hash(monkeypatch: pytest.Mon
 
     with pytest.raises(AssertionError, match="is wrong"):
         soak(seed=3, faults=500)
+
+
+def test_programs_that_are_killed_are_gone_on_with_by_others() -> None:
+    done = kill_tasks(seed=11, kills=2)
+
+    assert done.struck.total() == 2
 
 
 def test_a_failure_that_lasts_leaves_no_upload_of_an_earlier_try_open(tmp_path: Path) -> None:

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from loopback_transfer import BUCKET, CREDENTIALS, REGION, bytes_of, moto_server, rig
+from loopback_transfer import BUCKET, CREDENTIALS, REGION, bytes_of, moto_server
 from s3_server import OWNER, S3Fault, s3_server
-from scripted_server import Answer, scripted_server
+from scripted_server import Answer
+from transfer_task import FILES, PART_BYTES, SHARD, TASK_TOKEN, task_of
 from waiting import wait_until
 
 from local.hub_faults import Fault
@@ -25,89 +20,18 @@ from model_import.manifest import TransferReport
 from model_import.slice_progress import SliceProgress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
+    from pathlib import Path
 
-    from loopback_transfer import Rig
     from s3_server import S3Server
-    from scripted_server import ScriptedServer
 
-FUNCTIONS = Path(__file__).parents[2] / "functions"
-SLICE_KEY = "imports/1/slice-0.json"
-PART_BYTES = 5 * 1024 * 1024
-SHARD = "model.safetensors"
-FILES = {SHARD: bytes_of(PART_BYTES + 1000), "tokenizer.json": b"{}"}
 HUB_TOKEN = "hf_made_up_token"
-TASK_TOKEN = "made-up-task-token"
-
-
-@dataclass
-class Task:
-    """The program's surroundings; `states` keeps what Step Functions is told."""
-
-    transfer: Rig
-    states: ScriptedServer
-    environ: dict[str, str]
-
-    def start(self, environ: Mapping[str, str] = {}) -> subprocess.Popen[str]:
-        """Start the program."""
-        return subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "transfer_model"],
-            env={**self.environ, **environ},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, environ: Mapping[str, str] = {}) -> tuple[int, str, str]:
-        """Return exit code, stdout and stderr."""
-        with self.start(environ) as process:
-            out, err = process.communicate(timeout=60)
-        return process.returncode, out, err
-
-    def told(self, operation: str) -> list[dict[str, Any]]:
-        """Return the bodies of the calls of one operation of Step Functions."""
-        return [
-            json.loads(request.body)
-            for request in self.states.requests
-            if request.headers["x-amz-target"] == f"AWSStepFunctions.{operation}"
-        ]
 
 
 @pytest.fixture(scope="module")
 def s3_url() -> Iterator[str]:
     with moto_server() as url:
         yield url
-
-
-@contextmanager
-def task_of(
-    s3_url: str,
-    directory: Path,
-    *states: Answer,
-    files: Mapping[str, bytes] = FILES,
-    **repository: Any,  # noqa: ANN401 rig's
-) -> Iterator[Task]:
-    with (
-        rig(s3_url, directory, files, **repository) as transfer,
-        scripted_server(*(states or [Answer(body=b"{}")])) as step_functions,
-    ):
-        body = json.dumps(transfer.slice.to_dict()).encode()
-        transfer.s3.put_object(Bucket=BUCKET, Key=SLICE_KEY, Body=body)
-        environ = {
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(FUNCTIONS),
-            "AWS_ACCESS_KEY_ID": CREDENTIALS["aws_access_key_id"],
-            "AWS_SECRET_ACCESS_KEY": CREDENTIALS["aws_secret_access_key"],
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_ENDPOINT_URL": s3_url,
-            "AWS_ENDPOINT_URL_SFN": step_functions.url,
-            "SLICE_URI": f"s3://{BUCKET}/{SLICE_KEY}",
-            "TASK_TOKEN": TASK_TOKEN,
-            "STACK_NAME": "imports",
-            "TRANSFER_CONNECTIONS": "4",
-            "TRANSFER_PART_BYTES": str(PART_BYTES),
-        }
-        yield Task(transfer, step_functions, environ)
 
 
 def test_a_slice_is_moved_reported_and_logged_with_the_token_of_the_secret(
@@ -192,8 +116,7 @@ def test_a_signal_keeps_the_parts_and_is_told_by_name(
         with task.start() as process:
             assert hub.faults.wait_until_stalled(30)
             assert len(task.transfer.open_uploads()) == 1
-            process.send_signal(number)
-            process.communicate(timeout=20)
+            task.end(process, number)
 
         [failure] = task.told("SendTaskFailure")
         assert process.returncode == 1
@@ -210,8 +133,7 @@ def test_a_signal_is_heard_while_step_functions_does_not_answer(
         task.transfer.hub.faults.add(Fault("stall", match=f"GET .*{SHARD}", times=None))
         with task.start() as process:
             assert task.states.asked.wait(30)  # for a heartbeat
-            process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=20)
+            task.end(process, signal.SIGTERM)
 
         [failure] = task.told("SendTaskFailure")
         assert process.returncode == 1
@@ -229,8 +151,7 @@ def test_a_signal_ends_the_task_though_s3_does_not_answer_and_the_parts_stay(
         with task.start() as process:
             assert s3.stalled.wait(30)
             wait_until(lambda: s3.asked("UploadPart"))
-            process.send_signal(signal.SIGTERM)
-            _, err = process.communicate(timeout=20)
+            _, _, err = task.end(process, signal.SIGTERM)
 
         [failure] = task.told("SendTaskFailure")
         assert process.returncode == 1

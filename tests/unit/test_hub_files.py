@@ -7,7 +7,7 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from certificates import self_signed
@@ -406,6 +406,20 @@ def test_a_file_that_is_replaced_midway_is_not_mixed_with_its_successor(
     reader.hub.faults.add(Fault("expire", match=FROM_CDN))
 
     with pytest.raises((ChecksumMismatchError, RevisionNotFoundError)):
+        file.read(0, 10)
+
+
+def test_a_commit_that_has_other_bytes_meanwhile_is_told_when_the_location_expires(
+    reader: Reader, repository: Repository, tmp_path: Path
+) -> None:
+    file = reader.files().open(WEIGHTS)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / WEIGHTS).write_bytes(bytes_of(700_000, seed=9))
+    cast("dict[str, Path]", repository.refs)[f"refs/heads/{reader.source.commit}"] = other
+    reader.hub.faults.add(Fault("expire", match=FROM_CDN))
+
+    with pytest.raises(ChecksumMismatchError, match="meanwhile"):
         file.read(0, 10)
 
 
