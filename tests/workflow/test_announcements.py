@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-import pytest
-from workflow_world import REPO_ID, World, world
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from workflow_world import REPO_ID, World
 
 PUBLISH: Final = "sns:POST /"
 SOURCE: Final = "model-import"
-
-
-@pytest.fixture(scope="module")
-def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world(tmp_path_factory.mktemp("hub")) as made:
-        yield made
-
-
-@pytest.fixture
-def here(shared_world: World) -> World:
-    shared_world.reset()
-    return shared_world
 
 
 def put(here: World, source: str, detail_type: str, **detail: object) -> None:

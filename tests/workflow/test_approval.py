@@ -40,12 +40,6 @@ def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield made
 
 
-@pytest.fixture
-def here(shared_world: World) -> World:
-    shared_world.reset()
-    return shared_world
-
-
 def start(here: World) -> Execution:
     return Execution(here.aws, {"repo_id": REPO_ID, "prompt": "Q:"})
 

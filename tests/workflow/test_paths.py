@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import pytest
 from workflow_world import (
@@ -18,16 +17,12 @@ from workflow_world import (
     RUN_TASK,
     World,
     repository_files,
-    world,
 )
 
 from local.bedrock import BedrockSettings
 from local.hub_faults import Fault as HubFault
 from model_import.naming import model_name
 from model_import.wanted_import import WantedImport
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 HAPPY = [
     "Validate Repository",
@@ -53,18 +48,6 @@ HAPPY = [
     "Model Imported",
 ]
 FAILURE = ["Record Failure", "Publish Failure", "Import Failed"]
-
-
-@pytest.fixture(scope="module")
-def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world(tmp_path_factory.mktemp("hub")) as made:
-        yield made
-
-
-@pytest.fixture
-def here(shared_world: World) -> World:
-    shared_world.reset()
-    return shared_world
 
 
 def function(here: World, name: str) -> str:
