@@ -8,7 +8,7 @@ import uuid
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from moto.events.models import EventPattern
 
@@ -37,11 +37,7 @@ class EventBus:
     )
     _invocations: list[Future[None]] = field(default_factory=list, init=False)
 
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         """Wait for functions that run, and start no more."""
         self._invoker.shutdown(cancel_futures=True)
 

@@ -85,15 +85,14 @@ class LocalAws:
             self._task_definition,
             on_task_log,
         )
-        self.event_bus = self._exit.enter_context(
-            EventBus(
-                self.account.id,
-                settings.region,
-                self.account.client("events"),
-                self.account.client("stepfunctions"),
-                self.stack.functions,
-            )
+        self.event_bus = EventBus(
+            self.account.id,
+            settings.region,
+            self.account.client("events"),
+            self.account.client("stepfunctions"),
+            self.stack.functions,
         )
+        self._exit.callback(self.event_bus.close)
         self.routes = routes = server.routes
         routes.functions, routes.tasks = self.stack.function, self.tasks
         routes.event_bus = self.event_bus
@@ -106,7 +105,8 @@ class LocalAws:
     def _start_schedules(self, pace: Pace, tell: Callable[[str], None]) -> None:
         for schedule in self.stack.schedules:
             function = self.stack.functions[schedule.function_arn]
-            self._exit.enter_context(RunningSchedule(schedule, function, pace.seconds, tell))
+            running = RunningSchedule(schedule, function, pace.seconds, tell)
+            self._exit.callback(running.close)
 
     def start_bedrock(self, settings: BedrockSettings) -> None:
         """Put a new Bedrock in place of the one there is: no job, no model."""

@@ -50,11 +50,10 @@ def stand_in(translated: dict[str, Any], account: Account) -> dict[str, Any]:
             url = {"Fn::Join": ["", [f"{account.endpoint}{FUNCTION_URLS}", path, "/"]]}
             values["Fn::GetAtt", name, "FunctionUrl"] = url
         elif kind == _SCHEDULE:
-            said = {"Expression": "ScheduleExpression"}
             outputs = {
-                f"Schedule{key}{name}": {"Value": properties[member]}
-                for key, member in said.items()
-            } | {f"ScheduleTarget{name}": {"Value": properties["Target"]["Arn"]}}
+                f"ScheduleExpression{name}": {"Value": properties["ScheduleExpression"]},
+                f"ScheduleTarget{name}": {"Value": properties["Target"]["Arn"]},
+            }
             condition = {"Condition": resource["Condition"]} if "Condition" in resource else {}
             translated["Outputs"] |= {key: value | condition for key, value in outputs.items()}
         elif kind not in _MEANINGLESS:

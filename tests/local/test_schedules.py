@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,7 @@ def test_a_schedule_acts_at_once_and_again_and_tells_what_is_new() -> None:
     schedule = Schedule("rate(1 minute)", "arn")
     acting: LambdaFunction = function  # type: ignore[assignment]  # it has what is used
 
-    with RunningSchedule(schedule, acting, lambda _seconds: 0, told.append):
+    with closing(RunningSchedule(schedule, acting, lambda _seconds: 0, told.append)):
         assert function.third.wait(30)
     count = function.count
 
