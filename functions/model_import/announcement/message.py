@@ -15,7 +15,8 @@ _TEXT_CHARACTERS_AT_MOST: Final = 40_000
 # As JSON a character takes four bytes at most, six of some kinds that `_printable` takes out.
 CHAT_TITLE_CHARACTERS_AT_MOST: Final = 250
 CHAT_CHARACTERS_AT_MOST: Final = 8_000
-# https://docs.aws.amazon.com/chatbot/latest/adminguide/custom-notifs.html, 2026-11-24
+# Not confirmed: the form is documented, and these limits were not found in print on 2026-11-24.
+# https://docs.aws.amazon.com/chatbot/latest/adminguide/custom-notifs.html
 _ATTRIBUTE_CHARACTERS_AT_MOST: Final = 256
 _CUT: Final = " […]"
 
