@@ -42,6 +42,11 @@ class LambdaFunction:
     environment: dict[str, str]
     _loaded: Callable[[Any, Any], Any] | None = field(default=None, init=False)
 
+    def delete(self) -> None:
+        """Wait for the invocation that runs; a later one raises."""
+        with _environment_lock:
+            self._loaded = _not_found
+
     def invoke(self, payload: bytes) -> Invocation:
         """Run the handler; an exception is answered as Lambda does, by its class name."""
         with _environment(self.environment):
@@ -74,6 +79,10 @@ class _Context:
         return 300_000
 
 
+def _not_found(_event: object, context: _Context) -> None:
+    raise LookupError(f"Function not found: {context.invoked_function_arn}")
+
+
 def _load(handler: str) -> Callable[[Any, Any], Any]:
     folder, module_name, function = handler.split(".")
     path = FUNCTIONS / folder / f"{module_name}.py"
@@ -89,10 +98,14 @@ def _load(handler: str) -> Callable[[Any, Any], Any]:
 @contextlib.contextmanager
 def _environment(variables: dict[str, str]) -> Iterator[None]:
     with _environment_lock:
-        before = dict(os.environ)
+        before = {name: os.environ.get(name) for name in variables}
         os.environ.update(variables)
         try:
             yield
         finally:
-            os.environ.clear()
-            os.environ.update(before)
+            # Of those alone: who shares the process may have set others meanwhile.
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value

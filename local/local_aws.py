@@ -78,6 +78,7 @@ class LocalAws:
         self.stack: Stack = deploy(self.account, STACK_NAME, parameters, dict(settings.stack_tags))
         for function in self.stack.functions.values():
             function.environment["POWERTOOLS_LOG_LEVEL"] = settings.function_log_level
+            self._exit.callback(function.delete)
         self.tasks = TransferTasks(
             self.account.environment
             | {"HUB_ENDPOINT": settings.hub_endpoint}

@@ -9,11 +9,6 @@ import pytest
 from deployed_stack import DeployedStack
 
 
-@pytest.fixture(autouse=True)
-def made_up_account() -> None:
-    """Leave the credentials as they are, in place of the suite's made-up ones."""
-
-
 @pytest.fixture(scope="session")
 def deployed() -> DeployedStack:
     name = os.environ.get("MODEL_IMPORT_STACK")

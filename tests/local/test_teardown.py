@@ -54,6 +54,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         account = here.aws.account
         bucket = here.aws.stack.outputs["StagingBucketName"]
         here.run()
+        here.aws.event_bus.settle()
         account.client("s3").create_bucket(Bucket="of-somebody-else")
         yield Story(
             here=here,
