@@ -7,9 +7,15 @@ own reads use.
 
 from __future__ import annotations
 
+import http.client
+import io
 from http.client import IncompleteRead
+from typing import TYPE_CHECKING, Any
 
 from urllib3 import HTTPResponse
+
+if TYPE_CHECKING:
+    import socket
 
 
 class DirectResponse(HTTPResponse):
@@ -34,3 +40,42 @@ def read_directly(response: HTTPResponse) -> HTTPResponse:
     """Make a response that has just come a DirectResponse; return it."""
     response.__class__ = DirectResponse
     return response
+
+
+class SecureHttpResponse(http.client.HTTPResponse):
+    """A response over TLS that takes as many records at a time as there is room for."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **settings: Any) -> None:  # noqa: ANN401 as the base
+        super().__init__(sock, *args, **settings)
+        self.fp = io.BufferedReader(TlsRecords(sock, self.fp.detach()))
+
+
+class TlsRecords(io.RawIOBase):
+    """What comes over a TLS connection; a record has 16 KiB at most.
+
+    A BufferedReader asks `socket.SocketIO` for one record after another, and the calls in between
+    cost a twentieth of the CPU time that moving a byte takes.
+    """
+
+    def __init__(self, connected: socket.socket, opened: io.RawIOBase) -> None:
+        """Read from a socket; `opened` is what its `makefile` made, to be closed at the end."""
+        self._receive_into = connected.recv_into
+        self._opened = opened
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # all that is given
+        """Fill a large buffer, or bring what one record has, which may be all that will come."""
+        left = memoryview(buffer)
+        if len(left) <= io.DEFAULT_BUFFER_SIZE:
+            return self._receive_into(left)
+        while left and (count := self._receive_into(left)):
+            left = left[count:]
+        return len(buffer) - len(left)
+
+    def close(self) -> None:
+        """Close what `makefile` made: the socket goes with its last one."""
+        super().close()
+        self._opened.close()

@@ -20,7 +20,7 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from model_import.direct_response import read_directly
+from model_import.direct_response import SecureHttpResponse, read_directly
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -227,6 +227,8 @@ def _watched_pool_classes(
             return read_directly(super().getresponse())
 
     class SecureConnection(HTTPSConnection):
+        response_class = SecureHttpResponse
+
         def connect(self) -> None:
             super().connect()
             connected(self)
