@@ -32,10 +32,13 @@ _COMPARED: Final = tuple(name for name in SCENES if name != "70b")
 
 def main() -> int:
     """Return the exit code."""
-    arguments = _parser().parse_args()
+    parser = _parser()
+    arguments = parser.parse_args()
     # Then what has been started is ended, and what has been written is deleted.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if arguments.command == "run":
+        if unknown := set(arguments.scenes) - set(_COMPARED):
+            parser.error(f"no scene {', '.join(unknown)}: there are {', '.join(_COMPARED)}")
         for name in arguments.scenes or _COMPARED:
             _measure(name, arguments)
     elif arguments.command == "70b":
