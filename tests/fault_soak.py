@@ -46,7 +46,7 @@ FILES: Final = {
     "t.json": b"{}",
 }
 _CHANGED: Final = "b.safetensors"
-SECRETS: Final = (TOKEN, "Signature=", "X-Amz-Credential", CREDENTIALS["aws_secret_access_key"])
+_SECRETS: Final = (TOKEN, "Signature=", "X-Amz-Credential", CREDENTIALS["aws_secret_access_key"])
 _TRIES_WITH_FAULTS: Final = 8
 _TRIES_AT_MOST: Final = 12
 
@@ -204,7 +204,7 @@ def _try_once(
             if not isinstance(error, errors.TRANSIENT):
                 _check_nothing_is_open(s3, error)
     told += "".join(records)
-    assert not any(secret in told for secret in SECRETS), told
+    assert not any(secret in told for secret in _SECRETS), told
     for path, content in FILES.items():
         stored = s3.objects.get(PREFIX + path)
         assert stored is None or stored.content == content, f"{path} is wrong"

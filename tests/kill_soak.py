@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from s3_server import S3Server
     from transfer_task import Task
 
-HUB_TOKEN: Final = "hf_made_up_token_of_the_kills"
-SECRETS: Final = (HUB_TOKEN, TASK_TOKEN, "Signature=", "X-Amz-Credential")
+_HUB_TOKEN: Final = "hf_made_up_token_of_the_kills"
+_SECRETS: Final = (_HUB_TOKEN, TASK_TOKEN, "Signature=", "X-Amz-Credential")
 _CONNECTIONS: Final = 2
 _PARTS_IN_FLIGHT: Final = _CONNECTIONS + _CONNECTIONS // 2
 _SIGNALS: Final = (signal.SIGKILL, signal.SIGTERM)
@@ -105,7 +105,7 @@ def _kill_one(dice: random.Random, number: signal.Signals, done: Kills) -> None:
         code, *told_by_next = task.run(environ)
 
         assert (code, told_by_next[-1]) == (0, "")
-        assert not any(secret in text for secret in SECRETS for text in told + told_by_next)
+        assert not any(secret in text for secret in _SECRETS for text in told + told_by_next)
         _check_objects(s3, are_complete=True)
         assert s3.uploads == {}
         twice = len(read & _parts_read(task))
@@ -115,8 +115,8 @@ def _kill_one(dice: random.Random, number: signal.Signals, done: Kills) -> None:
 
 @contextmanager
 def _task(s3: S3Server) -> Iterator[tuple[Task, Mapping[str, str]]]:
-    secret = json.dumps({"ARN": "arn", "Name": "hub", "SecretString": HUB_TOKEN}).encode()
-    gated = {"gated": "manual", "allowed_tokens": frozenset({HUB_TOKEN})}
+    secret = json.dumps({"ARN": "arn", "Name": "hub", "SecretString": _HUB_TOKEN}).encode()
+    gated = {"gated": "manual", "allowed_tokens": frozenset({_HUB_TOKEN})}
     with (
         tempfile.TemporaryDirectory() as folder,
         scripted_server(Answer(body=secret)) as secrets,

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from model_import.part_buffers import PartBuffers
+
 type Work = Callable[[memoryview], None]
 """Moves one part by way of a buffer that it is given, and that it gives back."""
 
@@ -34,6 +36,22 @@ class PartQueue:
                 self._changed.wait()
                 self._waiting -= 1
             return self._work.popleft() if self._work and not self._is_closed else None
+
+    def move_next(self, buffers: PartBuffers) -> bool:
+        """Do the next work; return whether there was any.
+
+        The buffer is taken before the work: whoever waits for one then holds back no part.
+
+        Raises:
+            BuffersClosedError: the buffers are closed.
+        """
+        buffer = buffers.acquire()
+        work = self.take()
+        if work is None:
+            buffers.release(buffer)
+            return False
+        work(buffer)
+        return True
 
     def append(self, work: Iterable[Work]) -> None:
         """Put work last."""

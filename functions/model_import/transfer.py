@@ -221,12 +221,8 @@ class _SliceTransfer:
     def _move_parts(self) -> None:
         while self._gate.enter():
             try:
-                buffer = self._buffers.acquire()
-                work = self._queue.take()
-                if work is None:
-                    self._buffers.release(buffer)
+                if not self._queue.move_next(self._buffers):
                     return
-                work(buffer)
             finally:
                 self._gate.leave()
 

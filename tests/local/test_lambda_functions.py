@@ -41,20 +41,30 @@ def test_what_others_set_while_a_function_runs_stays(monkeypatch: pytest.MonkeyP
 
 def test_a_deleted_function_has_ended_and_runs_no_more() -> None:
     runs, goes_on = threading.Event(), threading.Event()
+    deleting = threading.Event()
+    order: list[str] = []
 
     def handler(_event: object, _context: object) -> str:
         runs.set()
         goes_on.wait()
+        order.append("ended")
         return "done"
 
     deleted = function(handler)
+
+    def delete() -> None:
+        deleting.set()
+        deleted.delete()
+        order.append("deleted")
+
     with ThreadPoolExecutor() as threads:
         running = threads.submit(deleted.invoke, b"{}")
         runs.wait()
-        deletion = threads.submit(deleted.delete)
-        assert not deletion.done()
+        deletion = threads.submit(delete)
+        deleting.wait()
         goes_on.set()
         deletion.result()
+        assert order == ["ended", "deleted"]
         assert "AWS_ENDPOINT_URL" not in os.environ
         assert json.loads(running.result().payload) == "done"
 

@@ -173,13 +173,8 @@ class Engine:
 
     def _work(self) -> None:
         try:
-            while True:
-                buffer = self.buffers.acquire()
-                work = self.queue.take()
-                if work is None:
-                    self.buffers.release(buffer)
-                    return
-                work(buffer)
+            while self.queue.move_next(self.buffers):
+                pass
         except (BuffersClosedError, TransientError):
             assert self.is_stopped
         finally:
