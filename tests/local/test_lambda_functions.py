@@ -62,7 +62,10 @@ def test_a_deleted_function_has_ended_and_runs_no_more() -> None:
         runs.wait()
         deletion = threads.submit(delete)
         deleting.wait()
-        goes_on.set()
+        try:
+            assert not deletion.done()
+        finally:
+            goes_on.set()
         deletion.result()
         assert order == ["ended", "deleted"]
         assert "AWS_ENDPOINT_URL" not in os.environ
