@@ -88,6 +88,11 @@ class FileTransfer:
         """Return the parts, in order, for the queue."""
         return (partial(self.move_part, index) for index in range(self.part_count))
 
+    def open_ahead(self, buffer: memoryview) -> None:
+        """Have the file opened before it is a part's turn; the buffer is given back unused."""
+        self._route.buffers.release(buffer)
+        self._open_once()
+
     def move_part(self, index: int, buffer: memoryview) -> None:
         """Move one part; the buffer is given back as soon as S3 and the hash are done with it.
 

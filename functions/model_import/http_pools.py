@@ -13,7 +13,7 @@ import threading
 import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
 import urllib3
@@ -24,6 +24,7 @@ from model_import.direct_response import SecureHttpResponse, read_directly
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from urllib.parse import SplitResult
 
 
 class PoolsClosedError(Exception):
@@ -104,11 +105,12 @@ class HttpPools:
         """
         self._cuts.current = cut
         try:
-            return self._manager(url).urlopen(
+            taker, target = self._taker(url)
+            return taker.urlopen(
                 method,
-                url,
+                target,
                 headers=headers,
-                body=body,
+                body=body,  # type: ignore[arg-type] # http.client sends any buffer
                 redirect=False,
                 preload_content=False,
                 decode_content=False,
@@ -128,8 +130,21 @@ class HttpPools:
             for manager in self._managers.values():
                 manager.clear()
 
-    def _manager(self, url: str) -> urllib3.PoolManager:
-        proxy = self._proxy(url)
+    def _taker(self, url: str) -> tuple[urllib3.PoolManager | HTTPConnectionPool, str]:
+        """Return what takes a request, and the form in which it is told the URL.
+
+        A manager encodes all of a URL anew, character by character, before its pool does so again:
+        with a signed location that is a quarter of what a request costs.
+        """
+        parts = urlsplit(url)
+        proxy = self._proxy(parts)
+        manager = self._manager(proxy)
+        if proxy is not None or parts.hostname is None:
+            return manager, url
+        pool = manager.connection_from_host(parts.hostname, parts.port, parts.scheme)
+        return pool, urlunsplit(("", "", parts.path or "/", parts.query, ""))
+
+    def _manager(self, proxy: str | None) -> urllib3.PoolManager:
         with self._managers_lock:
             if self.closed.is_set():
                 raise PoolsClosedError
@@ -137,8 +152,7 @@ class HttpPools:
                 self._managers[proxy] = self._new_manager(proxy)
             return self._managers[proxy]
 
-    def _proxy(self, url: str) -> str | None:
-        parts = urlsplit(url)
+    def _proxy(self, parts: SplitResult) -> str | None:
         if parts.hostname is None or proxy_bypass(parts.hostname):
             return None
         return self._proxies.get(parts.scheme) or self._proxies.get("all")

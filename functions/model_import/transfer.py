@@ -34,12 +34,13 @@ from model_import.staging_errors import staging_errors
 from model_import.unverified_objects import UnverifiedObjects
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from mypy_boto3_s3 import S3Client
 
     from model_import.hub_files import HubFiles
     from model_import.manifest import RepositoryFile, Slice, TransferReport
+    from model_import.part_queue import Work
     from model_import.retries import TransientError
 
 
@@ -148,13 +149,12 @@ class _SliceTransfer:
             checkpoint_parts=settings.checkpoint_parts,
         )
         self._verified: list[RepositoryFile] = []
-        self._files: list[FileTransfer] = []
         # Runs first: whoever stores the last part of a file has its verification still to do.
         for run in runs:
             moving = PartRunTransfer(run, self._route, self._unverified, self._put_in_place)
             self._queue.append(moving.works())
-        for file in slice_.files:
-            self._begin(file)
+        self._files = [self._file_transfer(file) for file in slice_.files]
+        self._queue.append(_works(self._files, ahead=settings.parts_in_flight))
         parts = sum(file.part_count for file in self._files)
         # Of the whole file: one of the tasks reads back all of it.
         parts += sum(len(part_ranges(run.file.size_bytes, run.part_bytes)) for run in runs)
@@ -174,14 +174,14 @@ class _SliceTransfer:
     def _part_bytes(self, file: RepositoryFile) -> int:
         return part_bytes(file.size_bytes, at_least=self._settings.part_bytes_minimum)
 
-    def _begin(self, file: RepositoryFile) -> None:
-        transfer = FileTransfer(file, self._part_bytes(file), self._route)
-        self._files.append(transfer)
-        self._queue.append(transfer.works())
+    def _file_transfer(self, file: RepositoryFile) -> FileTransfer:
+        return FileTransfer(file, self._part_bytes(file), self._route)
 
     def _put_in_place(self, file: RepositoryFile) -> None:
         self._verified.append(file)
-        self._begin(file)
+        transfer = self._file_transfer(file)
+        self._files.append(transfer)
+        self._queue.append(transfer.works())
 
     def run(self, on_progress: Callable[[Progress], None]) -> TransferReport:
         try:
@@ -272,3 +272,16 @@ class _SliceTransfer:
         for file in self._files:
             with suppress(Exception):  # the next try reads again what this one does not vouch for
                 file.keep_checkpoint()
+
+
+def _works(files: Sequence[FileTransfer], ahead: int) -> list[Work]:
+    """Return the parts of all files in order, each file's opening so many works before its parts.
+
+    Opening takes several round trips. All threads would wait for them if the first part began it.
+    """
+    works: list[Work] = []
+    for file in files:
+        if file.part_count > 1:
+            works.insert(max(0, len(works) - ahead), file.open_ahead)
+        works.extend(file.works())
+    return works

@@ -40,6 +40,14 @@ class Settings:
         """
         return _PATIENCE_SHARE * self.heartbeat_seconds
 
+    @property
+    def spare_buffers(self) -> int:
+        """Return how many parts may wait for S3, or for the next checkpoint of their hash.
+
+        With fewer than four, every second part would cost a checkpoint.
+        """
+        return max(4, self.connections // 2)
+
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
         """Read the environment; all but SLICE_URI may be missing or empty.

@@ -204,6 +204,19 @@ def test_a_file_of_another_size_than_planned_is_refused_before_it_is_moved(trans
     assert not any(asked.role == "cdn" for asked in transfer.hub.requests)
 
 
+def test_a_file_is_opened_before_the_last_parts_of_the_one_before_it(
+    s3_url: str, tmp_path: Path
+) -> None:
+    files = {"1.safetensors": bytes_of(3000, seed=1), "2.safetensors": bytes_of(2000, seed=2)}
+    with rig(s3_url, tmp_path, files) as transfer:
+        transfer.transfer(connections=1, spare_buffers=0)
+
+        asked = [(request.method, request.path[-13:]) for request in transfer.hub.requests]
+        opened = asked.index(("HEAD", "2.safetensors"))
+        last_part = max(n for n, what in enumerate(asked) if what == ("GET", "1.safetensors"))
+        assert opened < last_part
+
+
 def test_a_long_file_without_a_sha256_is_refused(transfer: Rig) -> None:
     unhashed = replace(transfer.files[0], sha256=None)
 

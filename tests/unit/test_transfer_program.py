@@ -97,6 +97,15 @@ def test_the_slice_is_all_that_must_be_named() -> None:
     )
 
 
+@pytest.mark.parametrize(("connections", "spare_buffers"), [(1, 4), (4, 4), (8, 4), (64, 32)])
+def test_half_as_many_buffers_as_connections_are_spare_and_four_at_least(
+    connections: int, spare_buffers: int
+) -> None:
+    environ = {"SLICE_URI": "s3://staging/a", "TRANSFER_CONNECTIONS": str(connections)}
+
+    assert Settings.from_environ(environ).spare_buffers == spare_buffers
+
+
 def test_everything_else_can_be_set() -> None:
     settings = Settings.from_environ(
         {
