@@ -1,10 +1,11 @@
 """Files from the Hub to S3 in one pass through memory: ranges become parts, every byte is hashed.
 
-Threads take the parts of all files in order. Each reads a range into a buffer, hands the buffer to
-the file's SHA-256 and to S3, and takes the next. A buffer is free when both are done with it, so a
-slow part holds back the hash of the later ones but nothing else, until the spare buffers are used
-up. A thread takes its buffer before its part: the parts under way are then always the first of
-those left, the one that the hash waits for is among them, and nothing waits in a circle.
+Threads take the parts of two files at a time, each file's in order. Each reads a range into a
+buffer, hands the buffer to the file's SHA-256 and to S3, and takes the next. A buffer is free when
+both are done with it, so a slow part holds back the hash of the later ones but nothing else, until
+the spare buffers are used up. A thread takes its buffer before its part: the parts under way are
+then always the first of those left, the one that a hash waits for is among them, and nothing waits
+in a circle.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from model_import.concurrency import ConcurrencyController, Sample, WorkerGate
 from model_import.errors import TRANSIENT, ModelImportError
 from model_import.file_transfer import FileTransfer, Route
 from model_import.part_buffers import PartBuffers
+from model_import.part_order import FILES_AT_A_TIME, in_order
 from model_import.part_queue import PartQueue
 from model_import.part_run_transfer import PartRunTransfer
 from model_import.part_sizes import PART_BYTES_BY_DEFAULT, part_bytes, part_ranges
@@ -34,13 +36,12 @@ from model_import.staging_errors import staging_errors
 from model_import.unverified_objects import UnverifiedObjects
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from mypy_boto3_s3 import S3Client
 
     from model_import.hub_files import HubFiles
     from model_import.manifest import RepositoryFile, Slice, TransferReport
-    from model_import.part_queue import Work
     from model_import.retries import TransientError
 
 
@@ -78,8 +79,11 @@ class TransferSettings:
 
     @property
     def checkpoint_parts(self) -> int:
-        """Return how many parts one checkpoint of a hash makes safe."""
-        return self.spare_buffers // 2 + 1
+        """Return how many parts one checkpoint of a hash makes safe.
+
+        One less of each file that is under way fits the spare buffers: no thread waits for ever.
+        """
+        return self.spare_buffers // FILES_AT_A_TIME + 1
 
 
 def transfer_slice(  # noqa: PLR0913 what it moves, between what, and how
@@ -154,7 +158,7 @@ class _SliceTransfer:
             moving = PartRunTransfer(run, self._route, self._unverified, self._put_in_place)
             self._queue.append(moving.works())
         self._files = [self._file_transfer(file) for file in slice_.files]
-        self._queue.append(_works(self._files, ahead=settings.parts_in_flight))
+        self._queue.append(in_order(self._files, ahead=settings.parts_in_flight))
         parts = sum(file.part_count for file in self._files)
         # Of the whole file: one of the tasks reads back all of it.
         parts += sum(len(part_ranges(run.file.size_bytes, run.part_bytes)) for run in runs)
@@ -272,16 +276,3 @@ class _SliceTransfer:
         for file in self._files:
             with suppress(Exception):  # the next try reads again what this one does not vouch for
                 file.keep_checkpoint()
-
-
-def _works(files: Sequence[FileTransfer], ahead: int) -> list[Work]:
-    """Return the parts of all files in order, each file's opening so many works before its parts.
-
-    Opening takes several round trips. All threads would wait for them if the first part began it.
-    """
-    works: list[Work] = []
-    for file in files:
-        if file.part_count > 1:
-            works.insert(max(0, len(works) - ahead), file.open_ahead)
-        works.extend(file.works())
-    return works

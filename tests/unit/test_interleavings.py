@@ -24,6 +24,7 @@ from model_import.crc64 import crc64
 from model_import.file_hash import sha256_hex
 from model_import.file_transfer import FileTransfer, _Round
 from model_import.part_buffers import BuffersClosedError, PartBuffers
+from model_import.part_order import in_order
 from model_import.part_sizes import part_ranges
 from model_import.range_reads import Patience
 from model_import.retries import TransientError
@@ -154,9 +155,8 @@ class Engine:
         self.queue, self.reads, self.tally = route.queue, route.reads, route.tally
         self.reads._races = cast("Any", InOrder())
         for file in files_of(self.hub):
-            transfer = FileTransfer(file, case.part_bytes, route)
-            self.files.append(transfer)
-            self.queue.append(transfer.works())
+            self.files.append(FileTransfer(file, case.part_bytes, route))
+        self.queue.append(in_order(self.files, ahead=case.settings.parts_in_flight))
 
     def start(self) -> None:
         for _ in range(self.case.settings.connections):
