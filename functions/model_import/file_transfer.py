@@ -45,7 +45,7 @@ class Route:
     reads: RangeReads
     queue: PartQueue
     checkpoint_parts: int
-    """So many parts become safe at once, by a checkpoint of the hash."""
+    """So many parts become safe at once, by a checkpoint of the hash, while buffers are left."""
 
 
 class FileTransfer:
@@ -245,8 +245,13 @@ class FileTransfer:
             is_last = round_.settled == self.part_count
         if is_last:
             self._end_round()
-        elif round_.parts_since_checkpoint >= self._route.checkpoint_parts:
+        elif self._is_checkpoint_due():
             self.keep_checkpoint()
+
+    def _is_checkpoint_due(self) -> bool:
+        """Return whether there is enough to make safe, or whether others wait for any place."""
+        parts = self._round.parts_since_checkpoint
+        return parts >= self._route.checkpoint_parts or (parts > 0 and self._route.buffers.are_lent)
 
     def _write_checkpoint(self) -> None:
         round_ = self._round

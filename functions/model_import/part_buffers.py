@@ -25,6 +25,12 @@ class PartBuffers:
         self._changed = threading.Condition()
         self._is_closed = False
 
+    @property
+    def are_lent(self) -> bool:
+        """Return whether no place is left, so that whoever asks for a buffer waits."""
+        with self._changed:
+            return not self._places
+
     def acquire(self) -> memoryview:
         """Return a buffer with arbitrary content.
 

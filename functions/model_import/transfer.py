@@ -23,7 +23,7 @@ from model_import.concurrency import ConcurrencyController, Sample, WorkerGate
 from model_import.errors import TRANSIENT, ModelImportError
 from model_import.file_transfer import FileTransfer, Route
 from model_import.part_buffers import PartBuffers
-from model_import.part_order import FILES_AT_A_TIME, in_order
+from model_import.part_order import in_order
 from model_import.part_queue import PartQueue
 from model_import.part_run_transfer import PartRunTransfer
 from model_import.part_sizes import PART_BYTES_BY_DEFAULT, part_bytes, part_ranges
@@ -79,11 +79,8 @@ class TransferSettings:
 
     @property
     def checkpoint_parts(self) -> int:
-        """Return how many parts one checkpoint of a hash makes safe.
-
-        One less of each file that is under way fits the spare buffers: no thread waits for ever.
-        """
-        return self.spare_buffers // FILES_AT_A_TIME + 1
+        """Return how many parts one checkpoint of a hash makes safe, while buffers are left."""
+        return self.spare_buffers // 2 + 1
 
 
 def transfer_slice(  # noqa: PLR0913 what it moves, between what, and how

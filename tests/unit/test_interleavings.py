@@ -19,7 +19,14 @@ from loopback_transfer import bytes_of
 from memory_staging import MemoryHub, MemoryObjects, files_of, route_between
 from thread_schedule import Schedule, ScheduledLock
 
-from model_import import file_hash, file_transfer, part_buffers, part_queue, range_reads
+from model_import import (
+    file_hash,
+    file_transfer,
+    part_buffers,
+    part_order,
+    part_queue,
+    range_reads,
+)
 from model_import.crc64 import crc64
 from model_import.file_hash import sha256_hex
 from model_import.file_transfer import FileTransfer, _Round
@@ -293,6 +300,25 @@ def test_any_interleaving_of_parts_in_flight_gives_the_same_bytes_and_hashes(
     case: Case, dice: Random
 ) -> None:
     move(case, dice)
+
+
+@pytest.mark.parametrize("connections", [1, 2, 3])
+def test_more_files_than_are_begun_at_a_time_do_not_wait_for_each_other_s_places(
+    connections: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As when files begin again, which are put first while others are under way.
+    monkeypatch.setattr(part_order, "FILES_AT_A_TIME", 5)
+    case = Case(
+        part_bytes=8,
+        sizes=(41,) * 5,
+        settings=TransferSettings(connections=connections, spare_buffers=4),
+        put_outcomes=(),
+        turns=None,
+        is_killed=False,
+        turns_in_a_row=1,
+    )
+    for seed in range(5):
+        move(case, Random(seed))  # noqa: S311 no secret
 
 
 def test_the_interleavings_come_across_all_that_may_happen_in_between() -> None:
