@@ -130,7 +130,11 @@ def test_what_is_not_known_to_be_the_file_is_downloaded(
             "refuse", f"UploadPartCopy {PREFIX}", status=404, code="NoSuchKey", skip=4, times=9
         ),
         S3Fault(
-            "refuse", f"UploadPartCopy {PREFIX}", status=412, code="PreconditionFailed", skip=4
+            "refuse",
+            f"UploadPartCopy {PREFIX}{SHARD}",
+            status=412,
+            code="PreconditionFailed",
+            skip=4,
         ),
         S3Fault(
             "refuse", f"UploadPartCopy {PREFIX}", status=403, code="AccessDenied", times=math.inf
