@@ -19,6 +19,7 @@ import sys
 import threading
 from collections import deque
 from dataclasses import dataclass, field
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -98,7 +99,8 @@ class Floor:
     def _move(self) -> None:
         source = Peer(self._job["cdn_url"], self._job["ca_bundle"])
         sink = Peer(self._job["s3_url"], self._job["ca_bundle"])
-        buffer = memoryview(bytearray(self._part_bytes))
+        # It begins with a page, as the transfer's own: see part_buffers.py.
+        buffer = memoryview(mmap(-1, self._part_bytes, MAP_PRIVATE | MAP_ANONYMOUS))
         scratch = memoryview(bytearray(65_536))
         while True:
             try:
