@@ -1,6 +1,6 @@
 """Measure the transfer against its peers and its limits; see docs/transfer.md.
 
-python -m benchmarks run [SCENE ...]   plain, tls, network and processes: 4 GiB, 5 rounds
+python -m benchmarks run [SCENE ...]   plain, tls, network, network-long and processes
 python -m benchmarks 70b               132 GB in 30 files, beside 4 GiB in the same settings
 python -m benchmarks render            the tables and pictures anew from the results
 """
@@ -51,7 +51,7 @@ def main() -> int:
 
 def _measure(name: str, arguments: argparse.Namespace) -> None:
     scene = SCENES[name]
-    if name == "network":
+    if name in ("network", "network-long"):
         scene = replace(scene, network=Network(arguments.latency_ms, arguments.connection_mbit))
     if arguments.tls:
         scene = replace(scene, tls=True)
@@ -59,7 +59,8 @@ def _measure(name: str, arguments: argparse.Namespace) -> None:
         chosen = arguments.ways.split(",")
         scene = replace(scene, ways=tuple(way for way in scene.ways if way.name in chosen))
     sys.stderr.write(f"{name}: {', '.join(way.name for way in scene.ways)}\n")
-    small = Extent(equal_sizes(arguments.size_mib * _MIB, 4), arguments.rounds)
+    total_bytes = arguments.size_mib * _MIB * scene.size_factor
+    small = Extent(equal_sizes(total_bytes, 4), arguments.rounds)
     result = run_scene(scene, small)
     if name == "70b":
         large = Extent(equal_sizes(arguments.model_bytes, arguments.files), 1)

@@ -35,6 +35,8 @@ class Scene:
     concurrency: Concurrency
     tls: bool = False
     network: Network = LOOPBACK
+    size_factor: int = 1
+    """How many times the size that is asked for."""
 
 
 FEW_CONNECTIONS: Final = Concurrency(connections=4, part_bytes=16 * _MIB)
@@ -58,7 +60,14 @@ SCENES: Final = {
             MANY_CONNECTIONS,
             network=FAR,
         ),
-        Scene("processes", (ways.OURS, ways.OURS_TWICE), FEW_CONNECTIONS),
+        Scene(
+            "network-long",
+            (ways.OURS, ways.RCLONE_TUNED, ways.OBSTORE_RANGES),
+            MANY_CONNECTIONS,
+            network=FAR,
+            size_factor=4,
+        ),
+        Scene("processes", ways.OWN, FEW_CONNECTIONS),
         Scene("70b", (ways.OURS, ways.FLOOR), FEW_CONNECTIONS),
     )
 }
@@ -129,7 +138,7 @@ class _Rounds:
                 try:
                     run = self._run_once(way, number)
                 except (CommandFailedError, WrongBytesError) as error:
-                    if way in (ways.OURS, ways.OURS_TWICE, ways.FLOOR):
+                    if way in (*ways.OWN, ways.FLOOR):
                         raise
                     self.failures[f"{way.name}, round {number}"] = str(error)
                     sys.stderr.write(f"  round {number}  {way.name} failed: {error}\n")

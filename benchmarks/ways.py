@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from awscrt.checksums import crc64nvme
@@ -125,6 +125,13 @@ def _ours(job: Job) -> list[Command]:
 def _ours_twice(job: Job) -> list[Command]:
     files = job.stage.files
     return [_transfer_program(job, files[start::2], start) for start in range(2)]
+
+
+def _on_a_core_each(commands: Sequence[Command]) -> list[Command]:
+    return [
+        replace(command, argv=("taskset", "--cpu-list", str(core), *command.argv))
+        for core, command in enumerate(commands)
+    ]
 
 
 def _transfer_program(job: Job, files: Sequence[ContentFile], number: int) -> Command:
@@ -261,6 +268,19 @@ OURS: Final = Way("ours", "**this transfer**", _ours, environments=("transfer",)
 OURS_TWICE: Final = Way(
     "ours_twice", "this transfer, two processes", _ours_twice, environments=("transfer",)
 )
+OURS_ON_A_CORE: Final = Way(
+    "ours_on_a_core",
+    "this transfer, on one core",
+    lambda job: _on_a_core_each(_ours(job)),
+    environments=("transfer",),
+)
+OURS_TWICE_ON_CORES: Final = Way(
+    "ours_twice_on_cores",
+    "this transfer, two processes, each on a core of its own",
+    lambda job: _on_a_core_each(_ours_twice(job)),
+    environments=("transfer",),
+)
+OWN: Final = (OURS, OURS_TWICE, OURS_ON_A_CORE, OURS_TWICE_ON_CORES)
 FLOOR: Final = Way(
     "floor",
     "floor: receive, SHA-256, CRC-64, send",
