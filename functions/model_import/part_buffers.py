@@ -68,8 +68,8 @@ class PartBuffers:
 def _new_buffer(size_bytes: int) -> memoryview:
     """Return memory that begins with a page.
 
-    That of a bytearray begins 16 bytes later, and some processors copy three times as slowly to
-    where an address is a few bytes further into its page than the one it is copied from
+    That of a bytearray begins 16 bytes later, and some processors copy slowly to an address that is
+    a few bytes further into its page than the one it is copied from
     (https://sourceware.org/bugzilla/show_bug.cgi?id=30994).
     """
     return memoryview(mmap(-1, max(1, size_bytes), MAP_PRIVATE | MAP_ANONYMOUS))[:size_bytes]

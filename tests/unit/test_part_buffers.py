@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -27,6 +29,14 @@ def test_whoever_asks_for_one_too_many_waits_for_one_to_come_back() -> None:
         assert not third.done()
         buffers.release(lent[1])
         assert third.result() is lent[1]
+
+
+def test_a_buffer_begins_with_a_page() -> None:
+    buffers = PartBuffers(count=2, buffer_bytes=mmap.PAGESIZE + 1)
+
+    for buffer in (buffers.acquire(), buffers.acquire()):
+        assert len(buffer) == mmap.PAGESIZE + 1
+        assert ctypes.addressof(ctypes.c_char.from_buffer(buffer)) % mmap.PAGESIZE == 0
 
 
 def test_closing_wakes_whoever_waits() -> None:
