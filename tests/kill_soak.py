@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _HUB_TOKEN: Final = "hf_made_up_token_of_the_kills"
 _SECRETS: Final = (_HUB_TOKEN, TASK_TOKEN, "Signature=", "X-Amz-Credential")
 _CONNECTIONS: Final = 2
-_PARTS_IN_FLIGHT: Final = _CONNECTIONS + 4
+_PARTS_IN_FLIGHT: Final = _CONNECTIONS + 8
 _SIGNALS: Final = (signal.SIGKILL, signal.SIGTERM)
 _S3_MOMENTS: Final = {
     "HeadObject": 3,
@@ -69,7 +69,7 @@ class Kills:
 def files() -> Mapping[str, bytes]:
     """Return what is moved: two files in parts and one that is none."""
     return {
-        "a.safetensors": bytes_of(12 * PART_BYTES + 1000, seed=1),
+        "a.safetensors": bytes_of(20 * PART_BYTES + 1000, seed=1),
         "b.safetensors": bytes_of(2 * PART_BYTES + 7, seed=2),
         "t.json": b"{}",
     }

@@ -44,9 +44,9 @@ class Settings:
     def spare_buffers(self) -> int:
         """Return how many parts may wait for S3, or for the next checkpoint of their hash.
 
-        With fewer than four, every second part would cost a checkpoint.
+        With fewer than eight, every third part would cost a checkpoint.
         """
-        return max(4, self.connections // 2)
+        return max(8, self.connections // 2)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:

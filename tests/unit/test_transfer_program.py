@@ -97,8 +97,8 @@ def test_the_slice_is_all_that_must_be_named() -> None:
     )
 
 
-@pytest.mark.parametrize(("connections", "spare_buffers"), [(1, 4), (4, 4), (8, 4), (64, 32)])
-def test_half_as_many_buffers_as_connections_are_spare_and_four_at_least(
+@pytest.mark.parametrize(("connections", "spare_buffers"), [(1, 8), (4, 8), (16, 8), (64, 32)])
+def test_half_as_many_buffers_as_connections_are_spare_and_eight_at_least(
     connections: int, spare_buffers: int
 ) -> None:
     environ = {"SLICE_URI": "s3://staging/a", "TRANSFER_CONNECTIONS": str(connections)}
