@@ -173,14 +173,14 @@ def test_a_bucket_that_is_gone_is_told_by_name(s3_url: str, tmp_path: Path) -> N
 
 
 def test_a_task_that_is_killed_is_gone_on_with_by_the_next(tmp_path: Path) -> None:
-    files = {SHARD: bytes_of(5 * PART_BYTES + 1000)}
+    files = {SHARD: bytes_of(6 * PART_BYTES + 1000)}
     with s3_server() as s3, task_of(s3.url, tmp_path, files=files) as task:
         hub = task.transfer.hub
-        hub.faults.add(Fault("stall", match=f"GET /xet.*{SHARD}", skip=4, after_bytes=9, times=2))
+        hub.faults.add(Fault("stall", match=f"GET /xet.*{SHARD}", skip=5, after_bytes=9, times=2))
         with task.start() as process:
             assert hub.faults.wait_until_stalled(30)
             assert hub.faults.wait_until_stalled(30)
-            wait_until(lambda: len(s3.asked("UploadPart")) == 4 and checkpoints(s3) > 0)
+            wait_until(lambda: len(s3.asked("UploadPart")) == 5 and checkpoints(s3) > 0)
             process.kill()
         stored = [request.query["partNumber"] for request in s3.asked("UploadPart")]
         assert task.told("SendTaskFailure") == []
@@ -193,7 +193,7 @@ def test_a_task_that_is_killed_is_gone_on_with_by_the_next(tmp_path: Path) -> No
         assert {path: task.transfer.stored(path) for path in files} == files
         assert s3.uploads == {}
         numbers = [request.query["partNumber"] for request in s3.asked("UploadPart")]
-        assert sorted(numbers) == ["1", "2", "3", "4", "5", "6"]
+        assert sorted(numbers) == ["1", "2", "3", "4", "5", "6", "7"]
         assert set(stored) < set(numbers)
         ranges = [asked.range_header for asked in hub.requests if asked.role == "cdn"]
         assert f"bytes=0-{PART_BYTES - 1}" not in ranges
