@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from model_import.part_sizes import MIB
+from model_import.part_sizes import MIB, spare_buffers
 
 _UNITS_PER_VCPU: Final = 1024
 _SHARE_OF_MEMORY: Final = 0.5
@@ -27,7 +27,7 @@ class TaskSize:
 def task_size(slice_bytes: int, longest_part_bytes: int, *, cpu_units_at_most: int) -> TaskSize:
     """Return the size that a slice deserves, up to a CPU.
 
-    Part buffers, one and a half a connection (`TransferSettings`), fit half of the memory.
+    Part buffers, one a connection and the spare ones, fit half of the memory.
     """
     rules = _rules()["slices"]
     deserved = next(row["cpu_units"] for row in rules["bytes_below"] if slice_bytes < row["bytes"])
@@ -35,7 +35,8 @@ def task_size(slice_bytes: int, longest_part_bytes: int, *, cpu_units_at_most: i
     memory_mib = _memory_by_cpu()[cpu_units].start
     wanted = rules["connections_per_vcpu"] * cpu_units // _UNITS_PER_VCPU
     buffers = int(memory_mib * MIB * _SHARE_OF_MEMORY) // max(longest_part_bytes, 1)
-    connections = max(1, min(wanted, (2 * buffers + 1) // 3))
+    fitting = (n for n in range(1, wanted + 1) if n + spare_buffers(n) <= buffers)
+    connections = max(fitting, default=1)
     return TaskSize(cpu_units, memory_mib, connections)
 
 

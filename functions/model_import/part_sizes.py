@@ -31,3 +31,11 @@ def part_ranges(file_bytes: int, part_bytes: int) -> list[range]:
     """Return the bytes of each part in order; an empty file is one empty part."""
     starts = range(0, max(file_bytes, 1), part_bytes)
     return [range(start, min(start + part_bytes, file_bytes)) for start in starts]
+
+
+def spare_buffers(connections: int) -> int:
+    """Return how many parts may wait for S3, or for the next checkpoint of their hash.
+
+    With fewer than eight, every third part would cost a checkpoint.
+    """
+    return max(8, connections // 2)

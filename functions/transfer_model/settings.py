@@ -11,6 +11,7 @@ from model_import.part_sizes import (
     PART_BYTES_AT_LEAST,
     PART_BYTES_AT_MOST,
     PART_BYTES_BY_DEFAULT,
+    spare_buffers,
 )
 
 if TYPE_CHECKING:
@@ -42,11 +43,8 @@ class Settings:
 
     @property
     def spare_buffers(self) -> int:
-        """Return how many parts may wait for S3, or for the next checkpoint of their hash.
-
-        With fewer than eight, every third part would cost a checkpoint.
-        """
-        return max(8, self.connections // 2)
+        """Return how many buffers there are beyond one a connection."""
+        return spare_buffers(self.connections)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from model_import.fargate_sizes import is_fargate_size, task_size
-from model_import.part_sizes import MIB, PART_BYTES_AT_LEAST, part_bytes
+from model_import.part_sizes import MIB, PART_BYTES_AT_LEAST, part_bytes, spare_buffers
 from model_import.transfer import TransferSettings
 
 GB = 1_000_000_000
@@ -49,7 +49,7 @@ def test_every_size_is_one_of_fargates_and_its_part_buffers_fit_half_of_the_memo
     size = task_size(slice_bytes, longest, cpu_units_at_most=cpu_units_at_most)
 
     assert is_fargate_size(size.cpu_units, size.memory_mib)
-    settings = TransferSettings(size.connections, size.connections // 2)
+    settings = TransferSettings(size.connections, spare_buffers(size.connections))
     assert settings.parts_in_flight * longest <= size.memory_mib * MIB / 2
     assert size.connections >= 1
 
