@@ -276,7 +276,7 @@ OURS_ON_A_CORE: Final = Way(
 )
 OURS_TWICE_ON_CORES: Final = Way(
     "ours_twice_on_cores",
-    "this transfer, two processes, each on a core of its own",
+    "this transfer, two, on a core each",
     lambda job: _on_a_core_each(_ours_twice(job)),
     environments=("transfer",),
 )
