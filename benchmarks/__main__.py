@@ -1,6 +1,7 @@
 """Measure the transfer against its peers and its limits; see docs/transfer.md.
 
-python -m benchmarks run [SCENE ...]   plain, tls, network, network-long and processes
+python -m benchmarks run [SCENE ...]   plain, tls, network, network-long and processes:
+                                       4 GiB (network-long 16), 5 rounds
 python -m benchmarks 70b               132 GB in 30 files, beside 4 GiB in the same settings
 python -m benchmarks render            the tables and pictures anew from the results
 """
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.forecast import MODEL_BYTES
-from benchmarks.http_wire import Network
+from benchmarks.http_wire import LOOPBACK, Network
 from benchmarks.plot import draw_scene
 from benchmarks.scenes import FAR, SCENES, Extent, run_scene
 from benchmarks.stage import PROJECT, equal_sizes
@@ -51,7 +52,7 @@ def main() -> int:
 
 def _measure(name: str, arguments: argparse.Namespace) -> None:
     scene = SCENES[name]
-    if name in ("network", "network-long"):
+    if scene.network != LOOPBACK:
         scene = replace(scene, network=Network(arguments.latency_ms, arguments.connection_mbit))
     if arguments.tls:
         scene = replace(scene, tls=True)
@@ -91,7 +92,12 @@ def _write(result: Result, folder: Path) -> None:
 def _parser() -> argparse.ArgumentParser:
     given = argparse.ArgumentParser(add_help=False)
     given.add_argument("--rounds", type=int, default=5)
-    given.add_argument("--size-mib", type=int, default=4096, help="in 4 files (default: 4096)")
+    given.add_argument(
+        "--size-mib",
+        type=int,
+        default=4096,
+        help="in 4 files (default: 4096), network-long four times as much",
+    )
     given.add_argument("--ways", help="only these, by their names and with commas between")
     given.add_argument("--tls", action="store_true", help="the scene with TLS on both legs")
     given.add_argument("--results", type=Path, default=_RESULTS, help="where JSON and SVG go")
