@@ -10,16 +10,17 @@ from __future__ import annotations
 import http.client
 import io
 from http.client import IncompleteRead
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from urllib3 import HTTPResponse
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable, Iterator
 
 
 class DirectResponse(HTTPResponse):
-    """A response that differs from urllib3's in how `readinto` does what it does."""
+    """A response that differs from urllib3's in how it fills a buffer."""
 
     def readinto(self, b: bytearray | memoryview[int]) -> int:
         """Return how many bytes came into the buffer; 0 is the end of the body.
@@ -28,18 +29,30 @@ class DirectResponse(HTTPResponse):
             urllib3.exceptions.HTTPError: the body ended early, or the connection failed.
         """
         with self._error_catcher():
-            count = 0 if self._fp is None or self._fp.closed else self._fp.readinto(b)
-            if count == 0 and self.length_remaining:
-                raise IncompleteRead(b"", self.length_remaining)
+            return self._receive(b)
+
+    def readinto_each(self, next_buffer: Callable[[], memoryview]) -> Iterator[int]:
+        """Yield what `readinto` returns for each of the buffers, until it would be 0.
+
+        Whoever does not read on to the end loses the connection.
+        """
+        with self._error_catcher():
+            while count := self._receive(next_buffer()):
+                yield count
+
+    def _receive(self, buffer: bytearray | memoryview[int]) -> int:
+        count = 0 if self._fp is None or self._fp.closed else self._fp.readinto(buffer)
+        if count == 0 and self.length_remaining:
+            raise IncompleteRead(b"", self.length_remaining)
         if self.length_remaining is not None:
             self.length_remaining -= count
         return count
 
 
-def read_directly(response: HTTPResponse) -> HTTPResponse:
+def read_directly(response: HTTPResponse) -> DirectResponse:
     """Make a response that has just come a DirectResponse; return it."""
     response.__class__ = DirectResponse
-    return response
+    return cast("DirectResponse", response)
 
 
 class SecureHttpResponse(http.client.HTTPResponse):

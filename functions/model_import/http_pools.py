@@ -12,7 +12,7 @@ import ssl
 import threading
 import weakref
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -20,10 +20,10 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from model_import.direct_response import SecureHttpResponse, read_directly
+from model_import.direct_response import DirectResponse, SecureHttpResponse, read_directly
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from urllib.parse import SplitResult
 
 
@@ -83,6 +83,7 @@ class HttpPools:
             "ca_certs": _ca_bundle(ca_bundle_variables),
         }
         self._proxies = getproxies()
+        self._proxies_of_hosts: dict[tuple[str, str | None], str | None] = {}
         self._managers: dict[str | None, urllib3.PoolManager] = {}
         self._managers_lock = threading.Lock()
 
@@ -92,11 +93,12 @@ class HttpPools:
         url: str,
         *,
         headers: Mapping[str, str],
-        body: bytes | memoryview | None = None,
+        body: Iterable[memoryview] | None = None,
         cut: Cut | None = None,
-    ) -> urllib3.BaseHTTPResponse:
+    ) -> DirectResponse:
         """Return the response, whose body is still to be read as it came over the wire.
 
+        A body is sent piece by piece, and `headers` have its length.
         `cut` ends the request until it is released, which is to be done with the body read.
 
         Raises:
@@ -106,7 +108,7 @@ class HttpPools:
         self._cuts.current = cut
         try:
             taker, target = self._taker(url)
-            return taker.urlopen(
+            response = taker.urlopen(
                 method,
                 target,
                 headers=headers,
@@ -115,6 +117,7 @@ class HttpPools:
                 preload_content=False,
                 decode_content=False,
             )
+            return cast("DirectResponse", response)  # by the connections of its own classes
         except urllib3.exceptions.HTTPError as error:
             if self.closed.is_set():
                 raise PoolsClosedError from error
@@ -153,9 +156,16 @@ class HttpPools:
             return self._managers[proxy]
 
     def _proxy(self, parts: SplitResult) -> str | None:
-        if parts.hostname is None or proxy_bypass(parts.hostname):
+        """Return what is on the way to a host; every look for it goes through all variables."""
+        place = parts.scheme, parts.hostname
+        if place not in self._proxies_of_hosts:
+            self._proxies_of_hosts[place] = self._find_proxy(*place)
+        return self._proxies_of_hosts[place]
+
+    def _find_proxy(self, scheme: str, hostname: str | None) -> str | None:
+        if hostname is None or proxy_bypass(hostname):
             return None
-        return self._proxies.get(parts.scheme) or self._proxies.get("all")
+        return self._proxies.get(scheme) or self._proxies.get("all")
 
     def _new_manager(self, proxy: str | None) -> urllib3.PoolManager:
         if proxy is None:

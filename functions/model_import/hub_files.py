@@ -39,8 +39,7 @@ from model_import.whole_file_stream import WholeFileStream
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from urllib3 import BaseHTTPResponse
-
+    from model_import.direct_response import DirectResponse
     from model_import.http_pools import Cut
     from model_import.manifest import Source
 
@@ -133,7 +132,7 @@ class HubFiles:
 
     def request(
         self, method: str, url: str, range_header: str | None = None, cut: Cut | None = None
-    ) -> BaseHTTPResponse:
+    ) -> DirectResponse:
         """Return the answer of the Hub or of the host that it named, with the body unread."""
         headers = {"User-Agent": "model-import", "Accept-Encoding": "identity"}
         if range_header is not None:
@@ -161,7 +160,7 @@ class HubFiles:
         """Tell of a failure that is no reason to wait, since bytes had come before it."""
         self._on_failure(failed)
 
-    def refuse(self, path: str, response: BaseHTTPResponse) -> NoReturn:
+    def refuse(self, path: str, response: DirectResponse) -> NoReturn:
         """Raise the error that an answer other than the one hoped for stands for."""
         response.close()
         status, code = response.status, response.headers.get("X-Error-Code")
@@ -218,7 +217,7 @@ class Resolved:
     sha256: str | None = None
     is_final: bool = False
 
-    def after(self, response: BaseHTTPResponse) -> Resolved:
+    def after(self, response: DirectResponse) -> Resolved:
         """Return what is known after one answer to HEAD.
 
         The Hub announces size and hash of a large file on the redirect away from its host; a signed
@@ -333,7 +332,7 @@ class RemoteFile:
             raise failed from error
         self._hub.note(failed)
 
-    def _open_range(self, read: RangeRead, cut: Cut) -> BaseHTTPResponse | None:
+    def _open_range(self, read: RangeRead, cut: Cut) -> DirectResponse | None:
         """Return an answer that holds the range, or None when it has been found to be ignored."""
         asked = f"{read.position}-{read.end - 1}"
         response = self._open(f"bytes={asked}", cut)
@@ -353,14 +352,14 @@ class RemoteFile:
         """Return whether an answer from the first byte on is what is wanted of it."""
         return read.position == 0 and (read.after is None or read.end == self.size_bytes)
 
-    def _open_whole(self, cut: Cut) -> BaseHTTPResponse:
+    def _open_whole(self, cut: Cut) -> DirectResponse:
         response = self._open(None, cut)
         if response.status != HTTPStatus.OK:
             response.close()
             raise HubUnavailableError(self.path, f"it answered {response.status} without Range")
         return response
 
-    def _open(self, range_header: str | None, cut: Cut) -> BaseHTTPResponse:
+    def _open(self, range_header: str | None, cut: Cut) -> DirectResponse:
         """Return an answer with bytes of the file in it, from a location that has not expired."""
         location = self._location
         response = self._hub.request("GET", location, range_header, cut)
@@ -379,7 +378,7 @@ class RemoteFile:
             raise HubUnavailableError(self.path, f"it came encoded as {encoding}")
         return response
 
-    def _check_range(self, response: BaseHTTPResponse, asked: str) -> None:
+    def _check_range(self, response: DirectResponse, asked: str) -> None:
         answered = response.headers.get("Content-Range", "")
         if not answered.startswith(f"bytes {asked}/"):
             raise TransientError(f"bytes {asked} were asked for, and {answered!r} came")
@@ -412,7 +411,7 @@ def _sha256(etag: str | None) -> str | None:
     return found[1] if found else None
 
 
-def _asked_wait(response: BaseHTTPResponse) -> float | None:
+def _asked_wait(response: DirectResponse) -> float | None:
     """Return the seconds to the next rate window; the Hub sends RateLimit and no Retry-After."""
     if response.status != HTTPStatus.TOO_MANY_REQUESTS:
         return None
@@ -420,8 +419,8 @@ def _asked_wait(response: BaseHTTPResponse) -> float | None:
     return min(int(found[1]), _RATE_WINDOW_SECONDS) if found else None
 
 
-def _fill_from(response: BaseHTTPResponse, read: RangeRead) -> None:
-    while count := response.readinto(read.step):
+def _fill_from(response: DirectResponse, read: RangeRead) -> None:
+    for count in response.readinto_each(lambda: read.step):
         read.advance(count)
     if read.left:
         raise TransientError("the body ended before the range")

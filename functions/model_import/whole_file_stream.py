@@ -13,8 +13,7 @@ from model_import.retries import TransientError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from urllib3 import BaseHTTPResponse
-
+    from model_import.direct_response import DirectResponse
     from model_import.http_pools import Cut
     from model_import.range_read import RangeRead
 
@@ -29,7 +28,7 @@ class WholeFileStream:
     """
 
     def __init__(
-        self, open_whole: Callable[[Cut], BaseHTTPResponse], is_closed: Callable[[], bool]
+        self, open_whole: Callable[[Cut], DirectResponse], is_closed: Callable[[], bool]
     ) -> None:
         self._open_whole = open_whole
         self._is_closed = is_closed
@@ -37,7 +36,7 @@ class WholeFileStream:
         self._passed: dict[int, int] = {}
         self._passed_to = 0
         self._is_taken = False
-        self._response: BaseHTTPResponse | None = None
+        self._response: DirectResponse | None = None
         self._position = 0
         self.furthest = 0
 
@@ -96,7 +95,7 @@ class WholeFileStream:
         if response is not None:
             response.close()
 
-    def _opened(self, read: RangeRead, cut: Cut) -> BaseHTTPResponse:
+    def _opened(self, read: RangeRead, cut: Cut) -> DirectResponse:
         if self._response is None or self._position > read.position:
             self.close()
             self._response, self._position = self._open_whole(cut), 0
@@ -105,7 +104,7 @@ class WholeFileStream:
         return self._response
 
     def _take(
-        self, response: BaseHTTPResponse, into: memoryview, took: Callable[[int], None]
+        self, response: DirectResponse, into: memoryview, took: Callable[[int], None]
     ) -> None:
         count = response.readinto(into)
         if not count:
