@@ -1,11 +1,11 @@
 """Bodies on their way to S3, by presigned requests on connections of our own.
 
 Boto3's `upload_part` copies and wraps the body, which costs half as much CPU again as moving it.
-Boto3 still signs each request, so that credentials, endpoint and addressing are its own.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, NoReturn, cast
 
@@ -17,10 +17,11 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 from model_import.crc64 import crc64_base64
 from model_import.http_pools import HttpPools, untrusted_certificate
 from model_import.retries import TransientError
+from model_import.s3_signer import S3Signer
 from model_import.staging_errors import passes_by_itself
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from botocore.model import Shape
     from mypy_boto3_s3 import S3Client
@@ -37,29 +38,47 @@ PRESIGNING: Final = Config(
 """What the S3 client must be made with."""
 
 _TIMEOUT_SECONDS: Final = 60
-"""To connect and send, and then to wait for the answer: botocore's own default."""
+"""To connect, to send a step, and to wait for the answer: botocore's own default."""
+
+_STEP_BYTES: Final = 4 * 1024 * 1024
+"""What is sent at a time, and told: over plain HTTP a step is all that the timeout is for."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """What a body is for; `method` is boto3's that would send it."""
+
+    method: str
+    key: str
+    query: Mapping[str, str]
 
 
 class PresignedPuts:
-    """Sends bodies with their CRC-64/NVME, which S3 checks; a set `retries.stopped` ends all.
+    """Sends bodies to a bucket with their CRC-64/NVME, which S3 checks.
+
+    A set `retries.stopped` ends all.
 
     `bucket_owner` is the account that the bucket must belong to; `on_failure` is told of every
-    failure that is tried again.
+    failure that is tried again, and `on_sent` of bytes as they leave.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 – each is one thing of its own
         self,
         client: S3Client,
+        bucket: str,
         *,
         connections: int,
         retries: Retries,
         bucket_owner: str | None = None,
         on_failure: Callable[[TransientError], None] = lambda _: None,
+        on_sent: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._client = client
+        self._signer = S3Signer(client, bucket)
         self._retries = retries
         self._bucket_owner = bucket_owner
         self._on_failure = on_failure
+        self._on_sent = on_sent
         self._pools = HttpPools(
             connections=connections,
             connect_timeout_seconds=_TIMEOUT_SECONDS,
@@ -67,9 +86,8 @@ class PresignedPuts:
             ca_bundle_variables=("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"),
         )
 
-    def put_object(  # noqa: PLR0913 – each is one thing of its own
+    def put_object(
         self,
-        bucket: str,
         key: str,
         content: memoryview,
         crc: int,
@@ -78,45 +96,37 @@ class PresignedPuts:
         tagging: str = "",
     ) -> None:
         """Write a whole object; raises as `put_part` does."""
-        params: dict[str, object] = {"Bucket": bucket, "Key": key, "Metadata": metadata}
         headers = {f"x-amz-meta-{name}": value for name, value in metadata.items()}
         if tagging:
-            params["Tagging"] = headers["x-amz-tagging"] = tagging
-        self._put("put_object", params, headers, content, crc)
+            headers["x-amz-tagging"] = tagging
+        self._put(_Target("put_object", key, {}), headers, content, crc)
 
-    def put_part(self, params: Mapping[str, object], content: memoryview, crc: int) -> str:
-        """Write a part, named by the parameters of boto3's `upload_part`; return its ETag.
+    def put_part(self, key: str, upload_id: str, number: int, content: memoryview, crc: int) -> str:
+        """Write a part of an open upload; return its ETag.
 
         Raises:
             ClientError: S3 refused, as boto3 would tell it.
             SSLError: whoever answers is not known to be S3.
             ConnectionClosedError: the attempts ended without an answer.
         """
-        return self._put("upload_part", params, {}, content, crc)
+        query = {"partNumber": str(number), "uploadId": upload_id}
+        return self._put(_Target("upload_part", key, query), {}, content, crc)
 
     def close(self) -> None:
         """Drop all connections; a request that is under way ends in PoolsClosedError."""
         self._pools.close()
 
     def _put(
-        self,
-        method: str,
-        params: Mapping[str, object],
-        headers: Mapping[str, str],
-        content: memoryview,
-        crc: int,
+        self, target: _Target, headers: Mapping[str, str], content: memoryview, crc: int
     ) -> str:
-        """Return the ETag; `headers` are what `params` mean on the wire, and are signed."""
-        checksum = crc64_base64(crc)
-        params = {**params, "ChecksumCRC64NVME": checksum}
-        headers = {**headers, "x-amz-checksum-crc64nvme": checksum}
+        """Return the ETag; all headers are signed."""
+        signed = {**headers, "x-amz-checksum-crc64nvme": crc64_base64(crc)}
         if self._bucket_owner is not None:
-            params["ExpectedBucketOwner"] = self._bucket_owner
-            headers["x-amz-expected-bucket-owner"] = self._bucket_owner
+            signed["x-amz-expected-bucket-owner"] = self._bucket_owner
 
         def put_once() -> str:
-            url = self._client.generate_presigned_url(method, Params=params)
-            return self._put_once(method, url, headers, content)
+            url = self._signer.put_url(target.key, target.query, signed)
+            return self._put_once(target.method, url, signed, content)
 
         try:
             return self._retries.call(put_once, self._on_failure)
@@ -128,8 +138,9 @@ class PresignedPuts:
     def _put_once(
         self, method: str, url: str, headers: Mapping[str, str], content: memoryview
     ) -> str:
+        headers = {**headers, "Content-Length": str(len(content))}
         try:
-            response = self._pools.request("PUT", url, headers=headers, body=content)
+            response = self._pools.request("PUT", url, headers=headers, body=self._steps(content))
             answer = response.read()
         except HTTPError as error:
             if untrusted_certificate(error) is not None:
@@ -140,6 +151,12 @@ class PresignedPuts:
         if response.status != HTTPStatus.OK:
             self._refuse(method, response.status, response.headers, answer)
         return response.headers["ETag"]
+
+    def _steps(self, content: memoryview) -> Iterator[memoryview]:
+        for start in range(0, len(content), _STEP_BYTES):
+            step = content[start : start + _STEP_BYTES]
+            yield step
+            self._on_sent(len(step))
 
     def _refuse(
         self, method: str, status: int, headers: Mapping[str, str], answer: bytes

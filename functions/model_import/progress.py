@@ -20,7 +20,8 @@ class Progress:
     `bytes_done` lie in S3, in objects or in parts; `bytes_arrived` came from the Hub. The first
     counts files that were there already, the second does not. `bytes_resumed` of the first were
     there when the transfer began, `bytes_copied` came from another place in the bucket, and
-    `bytes_reread` of the second were read for the hash alone or a second time. `retries` count
+    `bytes_reread` of the second were read for the hash alone or a second time. `bytes_sent` left
+    for S3, some of them more than once, and with what is kept beside the files. `retries` count
     requests that had to be made again, `stalls` those of them whose connection fell silent, and
     `hedges` second requests for a slow range. `connections` are allowed at this moment.
     """
@@ -39,6 +40,15 @@ class Progress:
     connections: int = 0
     parts_stored: int = 0
     bytes_verified: int = 0
+    bytes_sent: int = 0
+
+    @property
+    def traffic_bytes(self) -> int:
+        """Return what all connections have brought and taken away, each in its turn.
+
+        New connections all read at first and then all send: neither tells alone how fast they are.
+        """
+        return self.bytes_arrived + self.bytes_sent + self.bytes_copied + self.bytes_verified
 
 
 class Tally:
@@ -50,6 +60,7 @@ class Tally:
         self._started = time.monotonic()
         self._lock = threading.Lock()
         self._bytes_arrived = 0
+        self._bytes_sent = 0
         self._bytes_done = 0
         self._bytes_resumed = 0
         self._bytes_copied = 0
@@ -67,6 +78,11 @@ class Tally:
         """Count bytes that came from the Hub."""
         with self._lock:
             self._bytes_arrived += size_bytes
+
+    def sent(self, size_bytes: int) -> None:
+        """Count bytes that left for S3."""
+        with self._lock:
+            self._bytes_sent += size_bytes
 
     def stored(self, size_bytes: int) -> None:
         """Count bytes that lie in S3, as one part or as one whole object."""
@@ -156,6 +172,7 @@ class Tally:
                 connections=self._connections,
                 parts_stored=self._parts_stored,
                 bytes_verified=self._bytes_verified,
+                bytes_sent=self._bytes_sent,
             )
 
     def report(self) -> TransferReport:

@@ -81,14 +81,7 @@ class StagedObjects:
     def put(self, path: str, content: memoryview, crc: int, metadata: Mapping[str, str]) -> None:
         """Write a whole object in one request."""
         key = self._staging.key(path)
-        self._puts.put_object(
-            self._staging.bucket,
-            key,
-            content,
-            crc,
-            metadata,
-            tagging=self._staging.tagging,
-        )
+        self._puts.put_object(key, content, crc, metadata, tagging=self._staging.tagging)
 
     def find_upload(self, path: str, metadata: Mapping[str, str]) -> str | None:
         """Return the id of the open upload of a file that is to be gone on with, if there is."""
@@ -124,13 +117,8 @@ class StagedObjects:
 
     def put_part(self, upload_id: str, number: int, content: memoryview, crc: int) -> UploadedPart:
         """Write one part of an open upload; parts come from any thread, in any order."""
-        params = {
-            "Bucket": self._staging.bucket,
-            "Key": self._uploads[upload_id].key,
-            "UploadId": upload_id,
-            "PartNumber": number,
-        }
-        etag = self._puts.put_part(params, content, crc)
+        key = self._uploads[upload_id].key
+        etag = self._puts.put_part(key, upload_id, number, content, crc)
         return UploadedPart(number, etag, crc, len(content))
 
     def copy_part(
@@ -267,7 +255,7 @@ class StagedObjects:
 
     def _write_record(self, key: str, record: bytes) -> None:
         content = memoryview(record)
-        self._puts.put_object(self._staging.bucket, key, content, crc64(content), {})
+        self._puts.put_object(key, content, crc64(content), {})
 
     def _read_record(self, key: str) -> bytes | None:
         try:

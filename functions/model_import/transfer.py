@@ -59,7 +59,7 @@ class TransferSettings:
     """At most; the transfer begins with `connections_at_start` and finds out what helps."""
     spare_buffers: int = 16
     part_bytes_minimum: int = PART_BYTES_BY_DEFAULT
-    connections_at_start: int = 8
+    connections_at_start: int = 16
     progress_seconds: float = 0.5
     """How often `on_progress` is called at most."""
     stop_seconds: float = 5
@@ -106,7 +106,9 @@ def transfer_slice(  # noqa: PLR0913 what it moves, between what, and how
         StagingRefusedError, StagingUnavailableError, CertificateUntrustedError: S3 refused, did not
             answer, or was not S3.
     """
-    return _SliceTransfer(slice_, hub, s3_client, settings, sleep).run(on_progress)
+    with staging_errors(slice_.staging.bucket):
+        transfer = _SliceTransfer(slice_, hub, s3_client, settings, sleep)
+    return transfer.run(on_progress)
 
 
 class _SliceTransfer:
@@ -128,10 +130,12 @@ class _SliceTransfer:
         retries = Retries(settings.attempts, self._stopped, sleep, settings.patience_seconds)
         self._puts = PresignedPuts(
             s3_client,
+            self._bucket,
             connections=settings.connections,
             retries=retries,
             bucket_owner=settings.bucket_owner,
             on_failure=self._note_failure,
+            on_sent=self._tally.sent,
         )
         owner = settings.bucket_owner
         self._objects = StagedObjects(s3_client, self._puts, slice_.staging, owner)
@@ -245,7 +249,7 @@ class _SliceTransfer:
         progress = self._tally.progress()
         sample = Sample(
             now_seconds=time.monotonic(),
-            bytes_moved=progress.bytes_arrived + progress.bytes_copied + progress.bytes_verified,
+            bytes_moved=progress.traffic_bytes,
             cpu_seconds=time.process_time(),
             throttlings=self._throttlings,
         )

@@ -21,13 +21,12 @@ from model_import.presigned_puts import PresignedPuts
 from model_import.retries import Retries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from scripted_server import ScriptedServer
 
 BODY = memoryview(b"the bytes of a part")
-PART = {"Bucket": "staging", "Key": "models/a b.safetensors", "UploadId": "id", "PartNumber": 3}
 STORED = Answer(200, {"ETag": '"abc"'})
 
 
@@ -39,20 +38,23 @@ def error(status: int, code: str) -> Answer:
 
 @contextmanager
 def puts_to(
-    server: ScriptedServer, waits: list[float] | None = None, attempts: int = 8
+    server: ScriptedServer,
+    waits: list[float] | None = None,
+    attempts: int = 8,
+    on_sent: Callable[[int], None] = lambda _: None,
 ) -> Iterator[PresignedPuts]:
     """Send to a server, without waiting between attempts."""
     client = s3_client(server.url)
     sleep = (waits if waits is not None else []).append
     retries = Retries(attempts, threading.Event(), sleep)
-    puts = PresignedPuts(client, connections=1, retries=retries)
+    puts = PresignedPuts(client, "staging", connections=1, retries=retries, on_sent=on_sent)
     yield puts
     puts.close()
     client.close()
 
 
 def put_part(puts: PresignedPuts) -> str:
-    return puts.put_part(PART, BODY, crc64(BODY))
+    return puts.put_part("models/a b.safetensors", "id", 3, BODY, crc64(BODY))
 
 
 def test_a_part_is_sent_as_it_is_with_its_checksum_signed() -> None:
@@ -70,10 +72,22 @@ def test_a_part_is_sent_as_it_is_with_its_checksum_signed() -> None:
     assert query["X-Amz-SignedHeaders"] == ["host;x-amz-checksum-crc64nvme"]
 
 
+def test_a_long_body_is_told_as_it_leaves() -> None:
+    body = memoryview(bytes(range(250)) * 40_000)
+    sent: list[int] = []
+    with scripted_server(STORED) as s3, puts_to(s3, on_sent=sent.append) as puts:
+        puts.put_part("a", "id", 1, body, crc64(body))
+
+    assert s3.requests[0].body == body
+    assert s3.requests[0].headers["content-length"] == str(len(body))
+    assert len(sent) > 1
+    assert sum(sent) == len(body)
+
+
 def test_the_metadata_and_tags_of_a_whole_object_are_sent_and_signed() -> None:
     with scripted_server(STORED) as s3, puts_to(s3) as puts:
         metadata = {"sha256": "ab", "blob-id": "cd"}
-        puts.put_object("staging", "a", memoryview(b""), 0, metadata, tagging="team=nlp")
+        puts.put_object("a", memoryview(b""), 0, metadata, tagging="team=nlp")
 
     [request] = s3.requests
     signed = parse_qs(urlsplit(request.target).query)["X-Amz-SignedHeaders"][0].split(";")
@@ -173,7 +187,9 @@ def test_the_account_that_the_bucket_must_belong_to_is_sent_and_signed() -> None
     with scripted_server(STORED) as s3:
         client = s3_client(s3.url)
         retries = Retries(1, threading.Event())
-        puts = PresignedPuts(client, connections=1, retries=retries, bucket_owner="123456789012")
+        puts = PresignedPuts(
+            client, "staging", connections=1, retries=retries, bucket_owner="123456789012"
+        )
         put_part(puts)
         puts.close()
         client.close()

@@ -470,9 +470,12 @@ def test_progress_is_told_by_the_calling_thread_and_ends_complete(transfer: Rig)
     total = sum(map(len, FILES.values()))
     assert {name for name, _ in told} == {threading.current_thread().name}
     parts = sum(max(1, -(-len(content) // 1000)) for content in FILES.values())
-    assert told[-1][1] == Progress(
+    end = told[-1][1]
+    assert replace(end, bytes_sent=0) == Progress(
         total, total, total, len(FILES), len(FILES), connections=4, parts_stored=parts
     )
+    assert end.bytes_sent >= total  # and checkpoints, and notes of hashes
+    assert end.traffic_bytes == total + end.bytes_sent
     done = [progress.bytes_done for _, progress in told]
     assert done == sorted(done)
 
