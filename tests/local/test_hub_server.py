@@ -998,6 +998,15 @@ def test_latency_comes_before_each_answer_but_does_not_delay_the_end(model: Repo
             client.sock.recv(1)
 
 
+@pytest.fixture
+def _as_in_the_foreground() -> Iterator[None]:
+    """Let commands be interrupted, which those of a shell's background jobs are not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_as_in_the_foreground")
 def test_the_command_serves_a_folder_until_it_is_interrupted(model: Repository) -> None:
     folder = model.directory.parents[1]
     command = [sys.executable, "-m", "local.hub_server", str(folder), "--port", "0"]
