@@ -56,10 +56,8 @@ class _Target:
 class PresignedPuts:
     """Sends bodies to a bucket with their CRC-64/NVME, which S3 checks.
 
-    A set `retries.stopped` ends all.
-
-    `bucket_owner` is the account that the bucket must belong to; `on_failure` is told of every
-    failure that is tried again, and `on_sent` of bytes as they leave.
+    A set `retries.stopped` ends all. `bucket_owner` is the account that the bucket must belong to;
+    `on_failure` is told of every failure that is tried again, and `on_sent` of bytes as they leave.
     """
 
     def __init__(  # noqa: PLR0913 – each is one thing of its own

@@ -43,12 +43,17 @@ class Progress:
     bytes_sent: int = 0
 
     @property
+    def moved_bytes(self) -> int:
+        """Return what came, was copied or was read back."""
+        return self.bytes_arrived + self.bytes_copied + self.bytes_verified
+
+    @property
     def traffic_bytes(self) -> int:
         """Return what all connections have brought and taken away, each in its turn.
 
         New connections all read at first and then all send: neither tells alone how fast they are.
         """
-        return self.bytes_arrived + self.bytes_sent + self.bytes_copied + self.bytes_verified
+        return self.moved_bytes + self.bytes_sent
 
 
 class Tally:

@@ -65,7 +65,7 @@ class ProgressObject:
         if now - self._written_at < _WRITE_SECONDS:
             return
         since = max(self._started_at, self._written_at)
-        moved = _moved_bytes(progress)
+        moved = progress.moved_bytes
         rate = _rate(moved - self._written_bytes, now - since)
         self._written_at, self._written_bytes = now, moved
         self._write("running", rate)
@@ -88,7 +88,7 @@ class ProgressObject:
         self._end("interrupted", error)
 
     def _end(self, state: SliceState, error: Exception | None = None) -> None:
-        rate = _rate(_moved_bytes(self._last), self._clock() - self._started_at)
+        rate = _rate(self._last.moved_bytes, self._clock() - self._started_at)
         self._write(state, rate, type(error).__name__ if error else None)
 
     def _write(self, state: SliceState, rate: int, error: str | None = None) -> None:
@@ -112,10 +112,6 @@ class ProgressObject:
             write_record(self._s3, self._bucket, self._key, record.to_dict(), owner=self._owner)
         except (BotoCoreError, ClientError) as failure:
             self._logger.warning("Progress not written", reason=str(failure))
-
-
-def _moved_bytes(progress: Progress) -> int:
-    return progress.bytes_arrived + progress.bytes_copied + progress.bytes_verified
 
 
 def _rate(size_bytes: int, seconds: float) -> int:
