@@ -22,14 +22,14 @@ teardown: $(UV)
 
 soak-releases: $(UV)
 	RELEASE_DAYS=$${RELEASE_DAYS:-10} RELEASE_SEEDS=$${RELEASE_SEEDS:-50} $(RUN) pytest \
-		tests/unit/test_release_watch.py tests/unit/test_release_once.py
+		tests/unit/release/test_watch.py tests/unit/release/test_once.py
 
 fuzz: $(UV)
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-300} $(RUN) pytest \
-		tests/unit/test_preflight_malformed.py tests/unit/test_hostile_checkpoints.py
+		tests/unit/preflight/test_malformed.py tests/unit/preflight/test_hostile_checkpoints.py
 
 soak: $(UV)
-	PYTHONPATH=functions:.:tests $(RUN) python -W error tests/fault_soak.py
+	PYTHONPATH=functions:.:tests $(RUN) python -W error tests/soak/fault_soak.py
 
 lint: $(UV)
 	$(RUN) ruff check
@@ -58,10 +58,10 @@ requirements: $(UV)
 		--output-file functions/transfer_model/requirements.txt
 
 picture: $(UV)
-	$(RUN) python docs/draw_state_machine.py
+	$(RUN) python tools/draw_state_machine.py
 
 findings: $(UV)
-	$(RUN) python docs/list_findings.py
+	$(RUN) python tools/list_findings.py
 
 bench-preflight: $(UV)
 	PYTHONPATH=tests $(RUN) python -m benchmarks.preflight

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from benchmarks.forecast import MODEL_BYTES
+from benchmarks.fan_out_estimate import MODEL_BYTES
 from benchmarks.http_wire import LOOPBACK, Network
 from benchmarks.plot import draw_scene
 from benchmarks.scenes import FAR, SCENES, Extent, run_scene

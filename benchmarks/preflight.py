@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from llama_70b_hub import REPO_ID, llama_70b_hub
+from benchmarks.llama_70b_hub import REPO_ID, llama_70b_hub
 
 _WITHIN: Final = {"seconds": 5.0, "read_mb": 8.0, "peak_mb": 300.0}
 

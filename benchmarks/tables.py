@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from benchmarks.forecast import forecast_table
+from benchmarks.fan_out_estimate import forecast_table
 from benchmarks.results import Result
 
 if TYPE_CHECKING:

@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from rich.console import Console
 
-from local.announcements import Announcements
+from local.aws.announcements import Announcements
+from local.deployment.execution import Execution
+from local.deployment.local_aws import LocalAws, LocalSettings
+from local.deployment.stack import read_template
 from local.display import Display
-from local.execution import Execution
-from local.hub_server import LocalHub
-from local.local_aws import LocalAws, LocalSettings
 from local.release import follow_release, watch_repository
 from local.slice_progress import SliceProgressReader
-from local.stack import read_template
+from model_import_cli.folder_hub.server import LocalHub
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SHIPPED_HUB: Final = Path(__file__).parent / "hub"
+SHIPPED_HUB: Final = Path(__file__).parent / "repositories"
 _DELIVERY: Final = Path(__file__).parent.parent / "events" / "hub_webhook.json"
 
 

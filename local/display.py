@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from local.announcements import PublishedMessage
-    from local.execution import Outcome
-    from model_import.slice_progress import SliceProgress
+    from local.aws.announcements import PublishedMessage
+    from local.deployment.execution import Outcome
+    from model_import.transfer.slice_progress import SliceProgress
 
 
 class Display:

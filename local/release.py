@@ -6,13 +6,13 @@ import json
 import time
 from typing import TYPE_CHECKING, Final
 
-from local.execution import FollowedExecution
-from local.webhook_delivery import deliver
+from local.deployment.execution import FollowedExecution
+from local.deployment.webhook_delivery import deliver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.local_aws import LocalAws
+    from local.deployment.local_aws import LocalAws
 
 _POLL_SECONDS: Final = 0.1
 _START_SECONDS_AT_MOST: Final = 30

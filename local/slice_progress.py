@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from model_import.slice_progress import SliceProgress
+from model_import.transfer.slice_progress import SliceProgress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger
 from build_transfer_image.image_build import Clients, ImageBuilder, Time
 from build_transfer_image.image_sources import ImageSources
 from build_transfer_image.stack_answer import StackAnswer
-from model_import.bucket_owner import expecting_owner
+from model_import.aws.bucket_owner import expecting_owner
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools import Logger
 
-from model_import.account import ACCOUNT_CALLS
-from model_import.bucket_owner import expecting_owner
-from model_import.claims import Claims
-from model_import.import_course import choose_course
-from model_import.settings import Settings
-from model_import.wanted_import import WantedImport
+from model_import.aws.bucket_owner import expecting_owner
+from model_import.bedrock.account import ACCOUNT_CALLS
+from model_import.claim.claims import Claims
+from model_import.claim.course import choose_course
+from model_import.request.wanted_import import WantedImport
+from stack.settings import Settings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools import Logger
 
-from model_import.account import ACCOUNT_CALLS
 from model_import.approval.answer import ApprovalDesk
 from model_import.approval.page import HEADERS, UNAVAILABLE
+from model_import.aws.rotated_secret import RotatedSecret
+from model_import.bedrock.account import ACCOUNT_CALLS
 from model_import.errors import ModelImportError
-from model_import.rotated_secret import RotatedSecret
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

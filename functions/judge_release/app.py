@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools import Logger
 
-from model_import.hub_token import read_hub_token
 from model_import.release.judgement import ReleaseJudge
 from model_import.release.policy import Policy
+from model_import.sources.hub.token import read_hub_token
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

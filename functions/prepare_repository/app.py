@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools import Logger
 
-from model_import.bucket_owner import expecting_owner
-from model_import.hub import read_snapshot
-from model_import.hub_files import HubFiles
-from model_import.hub_token import read_hub_token
-from model_import.preparation import prepare
-from model_import.settings import Settings
-from model_import.tagging import object_tagging
+from model_import.aws.bucket_owner import expecting_owner
+from model_import.preparation.prepare import prepare
+from model_import.request.tagging import object_tagging
+from model_import.sources.hub.files import HubFiles
+from model_import.sources.hub.snapshot import read_snapshot
+from model_import.sources.hub.token import read_hub_token
+from stack.settings import Settings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

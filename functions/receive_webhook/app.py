@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools import Logger
 
+from model_import.aws.rotated_secret import RotatedSecret
 from model_import.release.bus import publish_releases
 from model_import.release.webhook import MalformedDeliveryError, has_secret, read_release
-from model_import.rotated_secret import RotatedSecret
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

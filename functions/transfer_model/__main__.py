@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 import boto3
 from aws_lambda_powertools import Logger
 
-from model_import.hub_files import HubFiles
-from model_import.hub_token import read_hub_token
+from model_import.aws.records import read_record, write_record
 from model_import.manifest import Slice
-from model_import.presigned_puts import PRESIGNING
-from model_import.records import read_record, write_record
-from model_import.staging_errors import staging_errors
-from model_import.transfer import TransferSettings, transfer_slice
+from model_import.sources.hub.files import HubFiles
+from model_import.sources.hub.token import read_hub_token
+from model_import.staging.errors import staging_errors
+from model_import.staging.presigned_puts import PRESIGNING
+from model_import.transfer.slice_transfer import TransferSettings, transfer_slice
 from transfer_model.interruption import Interruption, ignore_signals, interruptible
 from transfer_model.progress_metrics import ProgressMetrics
 from transfer_model.progress_object import ONE_SHORT_TRY, ProgressObject
@@ -30,7 +30,7 @@ from transfer_model.settings import Settings
 from transfer_model.task_token import ExecutionMovedOnError, Heartbeats, TaskToken
 
 if TYPE_CHECKING:
-    from model_import.progress import Progress
+    from model_import.transfer.progress import Progress
 
 
 def main() -> int:

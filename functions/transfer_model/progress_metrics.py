@@ -14,7 +14,7 @@ from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import (
     AmazonCloudWatchEMFProvider,
 )
 
-from model_import.progress import Progress
+from model_import.transfer.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable

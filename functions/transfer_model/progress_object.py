@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from model_import.aws.records import write_record
 from model_import.errors import TransferInterruptedError
-from model_import.progress import Progress
-from model_import.records import write_record
-from model_import.slice_progress import SliceProgress
+from model_import.transfer.progress import Progress
+from model_import.transfer.slice_progress import SliceProgress
 from transfer_model.task_token import ExecutionMovedOnError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from model_import.manifest import Slice
-    from model_import.slice_progress import SliceState
+    from model_import.transfer.slice_progress import SliceState
 
 ONE_SHORT_TRY: Final = Config(
     connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 1, "mode": "standard"}

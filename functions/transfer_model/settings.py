@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from model_import.errors import InvalidInputError
-from model_import.part_sizes import (
+from model_import.staging.part_sizes import (
     PART_BYTES_AT_LEAST,
     PART_BYTES_AT_MOST,
     PART_BYTES_BY_DEFAULT,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
     from mypy_boto3_stepfunctions import SFNClient
 
-    from model_import.progress import Progress
+    from model_import.transfer.progress import Progress
 
 _HEARTBEAT_SECONDS: Final = 10
 _MOVED_ON: Final = frozenset({"InvalidToken", "TaskDoesNotExist", "TaskTimedOut"})

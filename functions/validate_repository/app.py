@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools import Logger
 
-from model_import.account import ACCOUNT_CALLS
+from model_import.assessment.plan import make_plan
+from model_import.bedrock.account import ACCOUNT_CALLS
 from model_import.errors import ModelNotImportableError
-from model_import.forecast import forecast
-from model_import.hub import read_snapshot
-from model_import.hub_conversions import find_conversion
-from model_import.hub_files import HubFiles
-from model_import.hub_token import read_hub_token
-from model_import.planning import make_plan
+from model_import.forecast.estimate import forecast
 from model_import.preflight.account import AccountClients, check_account
+from model_import.preflight.conversions import find_conversion
 from model_import.preflight.verdict import judge
-from model_import.request import ImportRequest
-from model_import.settings import Settings
-from model_import.tagging import joined_tags, read_stack_tags
-from model_import.wanted_import import WantedImport
+from model_import.request.input import ImportRequest
+from model_import.request.tagging import joined_tags, read_stack_tags
+from model_import.request.wanted_import import WantedImport
+from model_import.sources.hub.files import HubFiles
+from model_import.sources.hub.snapshot import read_snapshot
+from model_import.sources.hub.token import read_hub_token
+from stack.settings import Settings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

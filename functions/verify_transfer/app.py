@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools import Logger
 
-from model_import.bucket_owner import expecting_owner
-from model_import.verification import verify
+from model_import.aws.bucket_owner import expecting_owner
+from model_import.staging.verification import verify
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -12,12 +12,12 @@ import boto3
 from aws_lambda_powertools import Logger
 from huggingface_hub import HfApi, set_client_factory
 
-from model_import.hub_token import read_hub_token
 from model_import.release.bus import publish_releases
 from model_import.release.hub_heads import BoundedRequests, read_heads
 from model_import.release.policy import read_policy
 from model_import.release.seen_repositories import SeenRepositories
 from model_import.release.watch import Watch
+from model_import.sources.hub.token import read_hub_token
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

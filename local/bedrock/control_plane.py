@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from local.bedrock.custom_model_units import custom_model_units
 from local.bedrock.errors import BedrockError, not_found_error, validation_error
 from local.bedrock.import_job import Checkpoint, ImportRefusedError
-from model_import.bedrock_rules import bedrock_rules
-from model_import.chat_template import find_chat_template
+from model_import.bedrock.rules import bedrock_rules
+from model_import.chat.template import find_chat_template
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -22,8 +22,8 @@ from local.bedrock.safetensors_reader import (
     header_bytes,
     read_header,
 )
-from model_import.bedrock_rules import Architecture, bedrock_rules
-from model_import.chat_template import TEMPLATE_JINJA, TEMPLATE_JSON
+from model_import.bedrock.rules import Architecture, bedrock_rules
+from model_import.chat.template import TEMPLATE_JINJA, TEMPLATE_JSON
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

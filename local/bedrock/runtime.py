@@ -23,7 +23,7 @@ from local.bedrock.llama import NotComputedError
 from local.bedrock.reply import Reply, json_reply
 from local.bedrock.service_model import json_text
 from local.bedrock.text_model import Piece, TextModel
-from model_import.chat_template import ChatTemplateError
+from model_import.chat.template import ChatTemplateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

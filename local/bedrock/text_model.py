@@ -10,8 +10,8 @@ from tokenizers import Tokenizer
 
 from local.bedrock.llama import LlamaConfig, LlamaDecoder, NotComputedError, tensor_shapes
 from local.bedrock.safetensors_reader import to_float32
-from model_import.chat_rendering import render_chat
-from model_import.chat_template import find_chat_template, special_tokens
+from model_import.chat.rendering import render_chat
+from model_import.chat.template import find_chat_template, special_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from scripted_server import Answer, scripted_server
+from support.servers.scripted_server import Answer, scripted_server
 
-from model_import.bucket_owner import expecting_owner
+from model_import.aws.bucket_owner import expecting_owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,7 +21,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from moto import mock_aws
-from scripted_server import Answer, scripted_server
+from support.servers.scripted_server import Answer, scripted_server
 
 from build_transfer_image import app
 from build_transfer_image.image_sources import ImageSources
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from scripted_server import ScriptedServer
+    from support.servers.scripted_server import ScriptedServer
 
 BUCKET: Final = "staging"
 REPOSITORY: Final = "transfer-image"

@@ -8,18 +8,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from loopback_transfer import BUCKET, PREFIX, bytes_of, rig
-from s3_server import OWNER, S3Fault, s3_server
+from support.servers.s3_server import OWNER, S3Fault, s3_server
+from support.worlds.loopback_transfer import BUCKET, PREFIX, bytes_of, rig
 
 from model_import.manifest import Staging
-from model_import.staged_objects import HASHES
+from model_import.staging.store import HASHES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from loopback_transfer import Rig
-    from s3_server import S3Server
+    from support.servers.s3_server import S3Server
+    from support.worlds.loopback_transfer import Rig
 
     from model_import.manifest import Slice, TransferReport
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from fault_soak import FILES, soak
-from kill_soak import kill_tasks
-from loopback_transfer import PREFIX, rig
-from s3_server import s3_server
+from soak.fault_soak import FILES, soak
+from soak.kill_soak import kill_tasks
+from support.servers.s3_server import s3_server
+from support.worlds.loopback_transfer import PREFIX, rig
 
-from local.hub_faults import Fault
 from model_import.errors import HubUnavailableError, RevisionNotFoundError
-from model_import.file_transfer import FileTransfer
+from model_import.transfer.file_transfer import FileTransfer
+from model_import_cli.folder_hub.faults import Fault
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import boto3
 import pytest
-from loopback_transfer import CREDENTIALS, REGION
 from moto import mock_aws
+from support.worlds.loopback_transfer import CREDENTIALS, REGION
 
 from model_import.errors import InvalidInputError
-from model_import.hub_token import read_hub_token
+from model_import.sources.hub.token import read_hub_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

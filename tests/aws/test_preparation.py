@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from fake_repository import (
+from moto import mock_aws
+from support.fakes.fake_repository import (
     COMMIT,
     FIRST_SHARD,
     SECOND_SHARD,
@@ -20,21 +21,20 @@ from fake_repository import (
     llama_files,
     snapshot_of,
 )
-from moto import mock_aws
 
+from model_import.aws.records import read_record, split_s3_uri, write_record
 from model_import.errors import ChecksumMismatchError
 from model_import.manifest import Manifest, RepositoryFile, Slice, StagedFile, Staging
-from model_import.preflight.repository import INDEX
-from model_import.preparation import Prepared, prepare
-from model_import.records import read_record, split_s3_uri, write_record
-from model_import.slicing import FanOut
+from model_import.model_files.selection import INDEX
+from model_import.preparation.prepare import Prepared, prepare
+from model_import.preparation.slicing import FanOut
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mypy_boto3_s3 import S3Client
 
-    from model_import.hub import Snapshot
+    from model_import.sources.hub.snapshot import Snapshot
 
 BUCKET = "staging"
 TAGGING = "team=nlp&model-import-stack=model-import"

@@ -11,20 +11,20 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, SSLError
-from certificates import self_signed
-from loopback_transfer import s3_client
-from scripted_server import Answer, scripted_server
+from support.servers.certificates import self_signed
+from support.servers.scripted_server import Answer, scripted_server
+from support.worlds.loopback_transfer import s3_client
 
-from model_import.crc64 import crc64, crc64_base64
-from model_import.http_pools import PoolsClosedError
-from model_import.presigned_puts import PresignedPuts
-from model_import.retries import Retries
+from model_import.checksums.crc64 import crc64, crc64_base64
+from model_import.staging.presigned_puts import PresignedPuts
+from model_import.transport.pools import PoolsClosedError
+from model_import.transport.retries import Retries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from scripted_server import ScriptedServer
+    from support.servers.scripted_server import ScriptedServer
 
 BODY = memoryview(b"the bytes of a part")
 STORED = Answer(200, {"ETag": '"abc"'})

@@ -9,27 +9,27 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from loopback_transfer import BUCKET, PREFIX, bytes_of, rig
-from s3_server import OWNER, S3Fault, S3Part, etag_of, s3_server
+from support.servers.s3_server import OWNER, S3Fault, S3Part, etag_of, s3_server
+from support.worlds.loopback_transfer import BUCKET, PREFIX, bytes_of, rig
 
-from local.hub_faults import Fault
-from model_import.checkpoint import PREFIX as CHECKPOINTS
 from model_import.errors import (
     ChecksumMismatchError,
     HubUnavailableError,
     StagingRefusedError,
     StagingUnavailableError,
 )
-from model_import.transfer import TransferSettings
+from model_import.staging.hash_checkpoint import PREFIX as CHECKPOINTS
+from model_import.transfer.slice_transfer import TransferSettings
+from model_import_cli.folder_hub.faults import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from loopback_transfer import Rig
-    from s3_server import S3Server
+    from support.servers.s3_server import S3Server
+    from support.worlds.loopback_transfer import Rig
 
-    from model_import.progress import Progress
+    from model_import.transfer.progress import Progress
 
 SHARD = "model-00001-of-00002.safetensors"
 KEY = PREFIX + SHARD
@@ -293,7 +293,7 @@ def test_parts_without_a_checksum_are_moved_anew(transfer: Rig, s3: S3Server) ->
 def test_where_no_state_of_a_hash_is_to_be_had_a_resumed_file_is_right_all_the_same(
     transfer: Rig, s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("model_import.sha256_state._library", lambda: None)
+    monkeypatch.setattr("model_import.checksums.sha256_state._library", lambda: None)
     killed_within_the_first_file(transfer, s3)
     assert CHECKPOINT not in s3.objects
     stored = len(stored_parts(s3))
@@ -308,7 +308,7 @@ def test_a_checkpoint_of_a_machine_that_has_states_is_left_alone_by_one_that_has
     transfer: Rig, s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     interrupted(transfer, s3)
-    monkeypatch.setattr("model_import.sha256_state._library", lambda: None)
+    monkeypatch.setattr("model_import.checksums.sha256_state._library", lambda: None)
 
     transfer.transfer()
 

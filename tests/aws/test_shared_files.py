@@ -8,22 +8,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from loopback_transfer import BUCKET, PREFIX, bytes_of, rig
-from s3_server import S3Fault, s3_server
+from support.servers.s3_server import S3Fault, s3_server
+from support.worlds.loopback_transfer import BUCKET, PREFIX, bytes_of, rig
 
-from local.hub_faults import Fault
 from model_import.errors import ChecksumMismatchError, StagingUnavailableError
 from model_import.manifest import Slice, Staging
-from model_import.range_reads import Patience
-from model_import.slicing import FanOut, cut_slices
-from model_import.split_uploads import ensure_upload
+from model_import.preparation.slicing import FanOut, cut_slices
+from model_import.staging.split_uploads import ensure_upload
+from model_import.transfer.range_reads import Patience
+from model_import_cli.folder_hub.faults import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from loopback_transfer import Rig
-    from s3_server import S3Server
+    from support.servers.s3_server import S3Server
+    from support.worlds.loopback_transfer import Rig
 
     from model_import.manifest import TransferReport
 

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings, strategies as st
-from loopback_transfer import BUCKET, PREFIX, bytes_of, moto_server, rig
+from support.worlds.loopback_transfer import BUCKET, PREFIX, bytes_of, moto_server, rig
 
-from local.hub_faults import Fault
-from model_import.crc64 import crc64, crc64_base64
+from model_import.checksums.crc64 import crc64, crc64_base64
 from model_import.errors import (
     ChecksumMismatchError,
     HubUnavailableError,
@@ -25,15 +24,16 @@ from model_import.errors import (
     StagingUnavailableError,
 )
 from model_import.manifest import Staging
-from model_import.part_buffers import PartBuffers
-from model_import.progress import Progress
-from model_import.range_reads import Patience
+from model_import.transfer.part_buffers import PartBuffers
+from model_import.transfer.progress import Progress
+from model_import.transfer.range_reads import Patience
+from model_import_cli.folder_hub.faults import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from loopback_transfer import Rig
+    from support.worlds.loopback_transfer import Rig
 
 SHARD = "model-00001-of-00002.safetensors"
 LAST_SHARD = "model-00002-of-00002.safetensors"
@@ -316,7 +316,7 @@ def buffers(monkeypatch: pytest.MonkeyPatch) -> list[CountedBuffers]:
         made.append(CountedBuffers(count, buffer_bytes))
         return made[-1]
 
-    monkeypatch.setattr("model_import.transfer.PartBuffers", make)
+    monkeypatch.setattr("model_import.transfer.slice_transfer.PartBuffers", make)
     return made
 
 

@@ -15,9 +15,9 @@ from typing import Any, Final
 
 import boto3
 import pytest
-from loopback_transfer import BUCKET, CREDENTIALS, REGION, bytes_of, moto_server, rig
 from packaging.tags import compatible_tags, cpython_tags
 from packaging.utils import parse_wheel_filename
+from support.worlds.loopback_transfer import BUCKET, CREDENTIALS, REGION, bytes_of, moto_server, rig
 
 from build_transfer_image.image_sources import ImageSources
 from model_import.manifest import TransferReport

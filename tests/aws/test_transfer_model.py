@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from loopback_transfer import BUCKET, CREDENTIALS, REGION, bytes_of, moto_server
-from s3_server import OWNER, S3Fault, s3_server
-from scripted_server import Answer
-from transfer_task import FILES, PART_BYTES, SHARD, TASK_TOKEN, task_of
-from waiting import wait_until
+from support.servers.s3_server import OWNER, S3Fault, s3_server
+from support.servers.scripted_server import Answer
+from support.waiting import wait_until
+from support.worlds.loopback_transfer import BUCKET, CREDENTIALS, REGION, bytes_of, moto_server
+from support.worlds.transfer_task import FILES, PART_BYTES, SHARD, TASK_TOKEN, task_of
 
-from local.hub_faults import Fault
-from model_import.checkpoint import PREFIX as CHECKPOINTS
 from model_import.manifest import TransferReport
-from model_import.slice_progress import SliceProgress
+from model_import.staging.hash_checkpoint import PREFIX as CHECKPOINTS
+from model_import.transfer.slice_progress import SliceProgress
+from model_import_cli.folder_hub.faults import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from s3_server import S3Server
+    from support.servers.s3_server import S3Server
 
 HUB_TOKEN = "hf_made_up_token"
 

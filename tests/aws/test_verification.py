@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import boto3
 import pytest
-from fake_repository import COMMIT, SOURCE
 from moto import mock_aws
+from support.fakes.fake_repository import COMMIT, SOURCE
 
+from model_import.aws.records import write_record
 from model_import.errors import StagingMismatchError
 from model_import.manifest import (
     Manifest,
@@ -19,8 +20,7 @@ from model_import.manifest import (
     TransferredFile,
     TransferReport,
 )
-from model_import.records import write_record
-from model_import.verification import verify
+from model_import.staging.verification import verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ import os
 
 import boto3
 import pytest
-from deployed_stack import DeployedStack
+from support.worlds.deployed_stack import DeployedStack
 
 
 @pytest.fixture(scope="session")

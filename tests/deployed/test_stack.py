@@ -10,12 +10,12 @@ import boto3
 import pytest
 import yaml
 
-from local.stack import ROOT
+from local.deployment.stack import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from deployed_stack import DeployedStack
+    from support.worlds.deployed_stack import DeployedStack
 
 SMALL_MODEL: Final = "HuggingFaceTB/SmolLM2-135M-Instruct"
 """A public Llama of 0.3 GB."""

@@ -11,7 +11,10 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import botocore.session
 import pytest
-from bedrock_endpoint import (
+from botocore.eventstream import EventStreamBuffer
+from botocore.model import ListShape, Shape, StringShape, StructureShape
+from support.checkpoints.tiny_checkpoint import tiny_checkpoint
+from support.servers.bedrock_endpoint import (
     ACCOUNT_ID,
     REGION,
     ROLE_ARN,
@@ -19,9 +22,6 @@ from bedrock_endpoint import (
     bedrock_endpoint,
     encoded,
 )
-from botocore.eventstream import EventStreamBuffer
-from botocore.model import ListShape, Shape, StringShape, StructureShape
-from tiny_checkpoint import tiny_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from bedrock_endpoint import (
+from botocore.exceptions import ClientError
+from support.checkpoints.tiny_checkpoint import tiny_checkpoint
+from support.servers.bedrock_endpoint import (
     ACCOUNT_ID,
     BUCKET,
     REGION,
@@ -14,8 +16,6 @@ from bedrock_endpoint import (
     BedrockEndpoint,
     bedrock_endpoint,
 )
-from botocore.exceptions import ClientError
-from tiny_checkpoint import tiny_checkpoint
 
 from local.bedrock import BedrockSettings
 

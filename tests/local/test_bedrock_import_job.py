@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from bedrock_endpoint import BUCKET, BedrockEndpoint, bedrock_endpoint
-from tiny_checkpoint import safetensors_file, tiny_checkpoint, to_json
+from support.checkpoints.tiny_checkpoint import safetensors_file, tiny_checkpoint, to_json
+from support.servers.bedrock_endpoint import BUCKET, BedrockEndpoint, bedrock_endpoint
 
 from local.bedrock import import_job
-from model_import.bedrock_rules import bedrock_rules
+from model_import.bedrock.rules import bedrock_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

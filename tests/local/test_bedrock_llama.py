@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from bedrock_endpoint import BedrockEndpoint, bedrock_endpoint
+from support.servers.bedrock_endpoint import BedrockEndpoint, bedrock_endpoint
 
 from local.bedrock.import_job import import_checkpoint
 from local.bedrock.llama import LlamaConfig, LlamaDecoder, NotComputedError, tensor_shapes
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     type Wide = NDArray[np.float64]
 
 ROOT = Path(__file__).parents[2]
-SHIPPED_MODEL = ROOT / "local/hub/model-import/Tiny-Quiz-Llama-Instruct"
+SHIPPED_MODEL = ROOT / "local/repositories/model-import/Tiny-Quiz-Llama-Instruct"
 REFERENCE = json.loads((ROOT / "tests/local/data/llama_reference.json").read_text("utf-8"))
 TOKENS = [3, 14, 15, 9, 2, 6, 5]
 CONFIG: dict[str, Any] = {

@@ -7,9 +7,9 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from bedrock_endpoint import BUCKET, BedrockEndpoint, bedrock_endpoint, encoded
 from botocore.exceptions import ClientError, EventStreamError
-from tiny_checkpoint import CONTEXT_TOKENS, END, USER, tiny_checkpoint, to_json
+from support.checkpoints.tiny_checkpoint import CONTEXT_TOKENS, END, USER, tiny_checkpoint, to_json
+from support.servers.bedrock_endpoint import BUCKET, BedrockEndpoint, bedrock_endpoint, encoded
 
 from local.bedrock import BedrockSettings
 from local.bedrock.llama import KeyValueCache, LlamaDecoder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tiny_checkpoint import safetensors_file, to_json
+from support.checkpoints.tiny_checkpoint import safetensors_file, to_json
 
 from local.bedrock.custom_model_units import custom_model_units
 from local.bedrock.safetensors_reader import (
@@ -14,8 +14,8 @@ from local.bedrock.safetensors_reader import (
     to_float32,
 )
 from local.bedrock.text_model import _certain_characters
-from model_import.chat_rendering import render_chat
-from model_import.chat_template import ChatTemplateError, find_chat_template, special_tokens
+from model_import.chat.rendering import render_chat
+from model_import.chat.template import ChatTemplateError, find_chat_template, special_tokens
 
 VALUES = np.array([[1.0, -2.5], [0.15625, 384.0]], np.float32)
 MESSAGES = [{"role": "user", "content": "こんにちは"}]

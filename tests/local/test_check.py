@@ -7,12 +7,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from account_world import MODELS_QUOTA, AccountWorld, account_world
 from click.testing import CliRunner, Result
-from workflow_world import REPO_ID, repository_files, write_repository
+from support.worlds.account_world import MODELS_QUOTA, AccountWorld, account_world
+from support.worlds.workflow_world import REPO_ID, repository_files, write_repository
 
-from cli.__main__ import main
 from local.__main__ import SHIPPED_HUB
+from model_import_cli.__main__ import main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,18 +19,18 @@ from moto.cloudformation.models import cloudformation_backends
 from moto.cloudformation.parsing import get_model_map, get_name_type_map
 from moto.core.common_models import CloudFormationModel
 
-from local.account import ACCOUNT_ID, Account
-from local.aws_server import AwsServer
-from local.moto_engine import Pace, executing_engine
-from local.stack import deploy, read_template
-from model_import.bedrock_rules import bedrock_rules
+from local.aws.account import ACCOUNT_ID, Account
+from local.aws.aws_server import AwsServer
+from local.aws.moto_engine import Pace, executing_engine
+from local.deployment.stack import deploy, read_template
+from model_import.bedrock.rules import bedrock_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mypy_boto3_ec2 import EC2Client
 
-    from local.stack import Stack
+    from local.deployment.stack import Stack
 
 # moto passes over the alias that SAM makes, and says so.
 pytestmark = pytest.mark.filterwarnings("ignore:Tried to parse AWS..Lambda..Alias")

@@ -28,9 +28,9 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from local.hub_faults import Fault
-from local.hub_repositories import PullRequest, Repository
-from local.hub_server import LocalHub
+from model_import_cli.folder_hub.faults import Fault
+from model_import_cli.folder_hub.repositories import PullRequest, Repository
+from model_import_cli.folder_hub.server import LocalHub
 
 MODEL = "acme/tiny-llama"
 WEIGHTS = "model-00001-of-00002.safetensors"
@@ -1009,7 +1009,14 @@ def _as_in_the_foreground() -> Iterator[None]:
 @pytest.mark.usefixtures("_as_in_the_foreground")
 def test_the_command_serves_a_folder_until_it_is_interrupted(model: Repository) -> None:
     folder = model.directory.parents[1]
-    command = [sys.executable, "-m", "local.hub_server", str(folder), "--port", "0"]
+    command = [
+        sys.executable,
+        "-m",
+        "model_import_cli.folder_hub.server",
+        str(folder),
+        "--port",
+        "0",
+    ]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2], text=True
     ) as server:
@@ -1023,7 +1030,12 @@ def test_the_command_serves_a_folder_until_it_is_interrupted(model: Repository) 
 
 
 def test_the_command_says_what_is_wrong_with_its_folder(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "local.hub_server", str(tmp_path / "missing")]
+    command = [
+        sys.executable,
+        "-m",
+        "model_import_cli.folder_hub.server",
+        str(tmp_path / "missing"),
+    ]
     done = subprocess.run(
         command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False
     )

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from account_world import BUCKET, WANTED, AccountWorld, account_world
 from botocore.exceptions import ClientError
+from support.worlds.account_world import BUCKET, WANTED, AccountWorld, account_world
 
-from model_import.claims import Claims
+from model_import.claim.claims import Claims
+from model_import.claim.course import Course, choose_course
 from model_import.errors import AwsUnavailableError, PermissionMissingError
-from model_import.import_course import Course, choose_course
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from model_import.wanted_import import WantedImport
+    from model_import.request.wanted_import import WantedImport
 
 LIST_MODELS = "bedrock:GET /imported-models"
 LIST_JOBS = "bedrock:GET /model-import-jobs"

@@ -8,7 +8,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from local.lambda_functions import LambdaFunction
+from local.aws.lambda_functions import LambdaFunction
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,17 +6,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from account_world import MODELS_QUOTA, WANTED, AccountWorld, account_world
+from support.worlds.account_world import MODELS_QUOTA, WANTED, AccountWorld, account_world
 
-from model_import.account import JOBS_QUOTA, read_models, read_quota
-from model_import.bedrock_rules import bedrock_rules
+from model_import.bedrock.account import JOBS_QUOTA, read_models, read_quota
+from model_import.bedrock.rules import bedrock_rules
 from model_import.errors import AwsUnavailableError
 from model_import.preflight.account import check_account
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from model_import.preflight.finding import Finding
+    from model_import.findings.finding import Finding
 
 LIST_MODELS = "bedrock:GET /imported-models"
 LIST_JOBS = "bedrock:GET /model-import-jobs"

@@ -12,9 +12,9 @@ from click.testing import CliRunner, Result
 from huggingface_hub import close_session, set_client_factory
 from moto import mock_aws
 
-from cli.__main__ import main
 from local.__main__ import SHIPPED_HUB
-from local.hub_server import LocalHub
+from model_import_cli.__main__ import main
+from model_import_cli.folder_hub.server import LocalHub
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

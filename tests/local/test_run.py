@@ -10,13 +10,13 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from workflow_world import REPO_ID, repository_files, write_repository
+from support.worlds.workflow_world import REPO_ID, repository_files, write_repository
 
 from local.__main__ import SHIPPED_HUB
-from local.hub_faults import Fault
-from local.hub_repositories import Repository
-from local.hub_server import LocalHub
-from local.stack import ROOT
+from local.deployment.stack import ROOT
+from model_import_cli.folder_hub.faults import Fault
+from model_import_cli.folder_hub.repositories import Repository
+from model_import_cli.folder_hub.server import LocalHub
 
 if TYPE_CHECKING:
     from pathlib import Path

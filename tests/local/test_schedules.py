@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.lambda_functions import Invocation
-from local.schedules import RunningSchedule, rate_seconds
-from local.stand_ins import Schedule
+from local.aws.cloudformation_gaps import Schedule
+from local.aws.lambda_functions import Invocation
+from local.aws.schedules import RunningSchedule, rate_seconds
 
 if TYPE_CHECKING:
-    from local.lambda_functions import LambdaFunction
+    from local.aws.lambda_functions import LambdaFunction
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from rich.console import Console
 from local.display import Display
 from local.slice_progress import SliceProgressReader
 
-from model_import.slice_progress import SliceProgress  # isort: skip
+from model_import.transfer.slice_progress import SliceProgress  # isort: skip
 
 RUNNING = SliceProgress(
     state="running",

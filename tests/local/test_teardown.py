@@ -9,11 +9,11 @@ from unittest import mock
 
 import pytest
 from click.testing import CliRunner
-from workflow_world import World, world
+from support.worlds.workflow_world import World, world
 
-from cli.__main__ import main
-from cli.leftovers import StackRemains
 from local.bedrock.settings import BedrockSettings
+from model_import_cli.__main__ import main
+from model_import_cli.leftovers import StackRemains
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from workflow_world import World, world
+from support.worlds.workflow_world import World, world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from workflow_world import REPO_ID, World
+from support.worlds.workflow_world import REPO_ID, World
 
 PUBLISH: Final = "sns:POST /"
 SOURCE: Final = "model-import"

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 import urllib3
-from workflow_world import REPO_ID, World, world
+from support.worlds.workflow_world import REPO_ID, World, world
 
-from local.execution import Execution, FollowedExecution
+from local.deployment.execution import Execution, FollowedExecution
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.announcements import PublishedMessage
-    from local.execution import Outcome
+    from local.aws.announcements import PublishedMessage
+    from local.deployment.execution import Outcome
 
 SECONDS: Final = 600
 SECONDS_AT_MOST: Final = 60

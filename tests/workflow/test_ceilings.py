@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from workflow_world import CREATE_JOB, World, world
+from support.worlds.workflow_world import CREATE_JOB, World, world
 
 from local.bedrock import BedrockSettings
 

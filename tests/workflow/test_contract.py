@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 import yaml
 
-from local.stack import ROOT, read_template
+from local.deployment.stack import ROOT, read_template
 
 from model_import import errors  # isort: skip
 from model_import.errors import ModelImportError  # isort: skip
-from model_import.fargate_sizes import is_fargate_size, task_size  # isort: skip
-from model_import.forecast_data import forecast_data  # isort: skip
+from model_import.preparation.fargate_sizes import is_fargate_size, task_size  # isort: skip
+from model_import.forecast.data import forecast_data  # isort: skip
 from model_import.release.webhook import read_release  # isort: skip
-from model_import.request import ImportRequest  # isort: skip
+from model_import.request.input import ImportRequest  # isort: skip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from local.stack import read_template
+from local.deployment.stack import read_template
 
-from model_import.progress import Progress  # isort: skip
+from model_import.transfer.progress import Progress  # isort: skip
 from transfer_model.progress_metrics import DIMENSION, NAMESPACE, ProgressMetrics  # isort: skip
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from workflow_world import World, slice_number, world
+from support.worlds.workflow_world import World, slice_number, world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,11 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from workflow_world import CREATE_JOB, GET_JOB, INVOKE, LIST_MODELS, REPO_ID, World, world
+from support.worlds.workflow_world import (
+    CREATE_JOB,
+    GET_JOB,
+    INVOKE,
+    LIST_MODELS,
+    REPO_ID,
+    World,
+    world,
+)
 
+from local.aws.moto_engine import Pace
 from local.bedrock import BedrockSettings
-from local.execution import Execution, Outcome
-from local.moto_engine import Pace
+from local.deployment.execution import Execution, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from workflow_world import (
+from support.worlds.workflow_world import (
     ANSWER,
     CREATE_JOB,
     GET_JOB,
@@ -20,9 +20,9 @@ from workflow_world import (
 )
 
 from local.bedrock import BedrockSettings
-from local.hub_faults import Fault as HubFault
-from model_import.naming import model_name
-from model_import.wanted_import import WantedImport
+from model_import.request.naming import model_name
+from model_import.request.wanted_import import WantedImport
+from model_import_cli.folder_hub.faults import Fault as HubFault
 
 HAPPY = [
     "Validate Repository",

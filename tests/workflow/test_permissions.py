@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import yaml
-from called_actions import LOG_DELIVERY, TRACING, actions_of_code, actions_of_states
+from workflow.called_actions import LOG_DELIVERY, TRACING, actions_of_code, actions_of_states
 
-from local.stack import ROOT, TEMPLATE, read_template, translate
+from local.deployment.stack import ROOT, TEMPLATE, read_template, translate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,8 +10,8 @@ from xml.etree import ElementTree as ET
 import pytest
 import yaml
 
-from docs import draw_state_machine
-from docs.draw_state_machine import PICTURES, draw
+from tools import draw_state_machine
+from tools.draw_state_machine import PICTURES, draw
 
 if TYPE_CHECKING:
     from pathlib import Path

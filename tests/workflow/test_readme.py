@@ -13,8 +13,8 @@ import yaml
 
 from model_import import errors
 from model_import.errors import RAISED_BY_STATE_MACHINE, ModelImportError
-from model_import.preflight.catalogue import Subject
-from model_import.request import ImportRequest
+from model_import.findings.catalogue import Subject
+from model_import.request.input import ImportRequest
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -84,7 +84,7 @@ def test_links_lead_to_files_and_headings_that_there_are(page: str) -> None:
 
 
 def test_the_worked_example_of_costs_is_what_the_data_say() -> None:
-    data = tomllib.loads((ROOT / "functions/model_import/forecast_data.toml").read_text("utf-8"))
+    data = tomllib.loads((ROOT / "functions/model_import/forecast/data.toml").read_text("utf-8"))
     units = next(row["units"] for row in data["units"] if row["model"] == "Llama 3.1 70B")
     rate = next(row for row in data["rates"] if row["region"] == "us-east-1")
     minute = units * rate["usd_per_unit_minute"]

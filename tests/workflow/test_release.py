@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import urllib3
-from hub_deliveries import payload, ref, repository
-from waiting import wait_until
-from workflow_world import INVOKE, REPO_ID, World, world
+from support.waiting import wait_until
+from support.worlds.hub_deliveries import payload, ref, repository
+from support.worlds.workflow_world import INVOKE, REPO_ID, World, world
 
 from local.__main__ import SHIPPED_HUB
-from local.execution import FollowedExecution
-from local.hub_faults import Fault as HubFault
-from local.hub_repositories import Repository
-from local.stack import ROOT
-from local.webhook_delivery import deliver
-from model_import.naming import execution_name
+from local.deployment.execution import FollowedExecution
+from local.deployment.stack import ROOT
+from local.deployment.webhook_delivery import deliver
+from model_import.request.naming import execution_name
+from model_import_cli.folder_hub.faults import Fault as HubFault
+from model_import_cli.folder_hub.repositories import Repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.execution import Outcome
+    from local.deployment.execution import Outcome
 
 WANTED: Final = [
     "Read Policy",

@@ -6,9 +6,9 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from model_import.announcement.console_links import execution_link, object_link, playground_link
 from model_import.announcement.message import Announcement, Link
-from model_import.console_links import execution_link, object_link, playground_link
-from model_import.forecast_text import FORECAST_LABELS, amount, duration
+from model_import.forecast.wording import FORECAST_LABELS, amount, duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

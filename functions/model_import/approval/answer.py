@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from model_import.account import naming_refusals
 from model_import.approval import page
 from model_import.approval.decision import Decision
 from model_import.approval.link import DecisionLink, read_link
@@ -23,6 +22,7 @@ from model_import.approval.record import (
     record_decision,
     record_told,
 )
+from model_import.bedrock.account import naming_refusals
 from model_import.errors import ApprovalDeclinedError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_stepfunctions import SFNClient
 
-    from model_import.rotated_secret import RotatedSecret
+    from model_import.aws.rotated_secret import RotatedSecret
 
 _READING: Final = ("GET", "HEAD")
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from model_import.approval.decision import Decision
 
 if TYPE_CHECKING:
-    from model_import.rotated_secret import RotatedSecret
+    from model_import.aws.rotated_secret import RotatedSecret
 
 _PATH: Final = re.compile(r"/(approve|decline)/([0-9a-f]{32})")
 _QUERY: Final = re.compile(r"expires=([0-9]{1,12})&signature=([0-9a-f]{64})")

@@ -6,9 +6,9 @@ import shlex
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from model_import.announcement.console_links import execution_link
 from model_import.announcement.message import Announcement, Link
 from model_import.approval.decision import Decision
-from model_import.console_links import execution_link
 from model_import.errors import ApprovalDeclinedError
 
 if TYPE_CHECKING:

@@ -7,15 +7,15 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from model_import.account import naming_refusals
 from model_import.announcement.topic import publish
 from model_import.approval.decision import Decision
 from model_import.approval.link import DecisionLink
 from model_import.approval.message import approval_message
 from model_import.approval.record import Approval, store_request
 from model_import.approval.subject import ApprovalSubject
+from model_import.aws.event_bus import EventNotPublishedError, publish_events
+from model_import.bedrock.account import naming_refusals
 from model_import.errors import AwsUnavailableError
-from model_import.event_bus import EventNotPublishedError, publish_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sns import SNSClient
 
-    from model_import.rotated_secret import RotatedSecret
+    from model_import.aws.rotated_secret import RotatedSecret
 
 SOURCE: Final = "model-import"
 WAITING: Final = "Model Import Waiting for Approval"

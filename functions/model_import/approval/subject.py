@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
-from model_import.forecast_text import FORECAST_LABELS, amount, size
+from model_import.forecast.wording import FORECAST_LABELS, amount, size
 
 _NOTES_AT_MOST: Final = 20
 

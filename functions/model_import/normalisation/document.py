@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from model_import.json_files import parse_json
-from model_import.preflight.finding import legible
+from model_import.findings.finding import legible
+from model_import.model_files.json_files import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from model_import.bedrock_rules import bedrock_rules
+from model_import.bedrock.rules import bedrock_rules
 from model_import.preflight.configuration import CONFIG
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from model_import.chat_template import (
+from model_import.chat.template import (
     TEMPLATE_JINJA,
     TEMPLATE_JSON,
     TOKENIZER_CONFIG,

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from model_import.account import (
+from model_import.bedrock.account import (
     JOBS_QUOTA,
     MODELS_QUOTA,
     read_models,
     read_quota,
     read_running_jobs,
 )
-from model_import.bedrock_rules import bedrock_rules
+from model_import.bedrock.rules import bedrock_rules
 from model_import.errors import PermissionMissingError
-from model_import.preflight.finding import Finding
+from model_import.findings.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from mypy_boto3_bedrock import BedrockClient
     from mypy_boto3_service_quotas import ServiceQuotasClient
 
-    from model_import.account import ImportedModel, QuotaValue, RunningJob
-    from model_import.preflight.catalogue import Severity
-    from model_import.wanted_import import WantedImport
+    from model_import.bedrock.account import ImportedModel, QuotaValue, RunningJob
+    from model_import.findings.catalogue import Severity
+    from model_import.request.wanted_import import WantedImport
 
 _ACCOUNT: Final = "account"
 

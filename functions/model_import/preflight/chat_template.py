@@ -7,14 +7,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from model_import.bounded_rendering import Conversation, Rendering, render_bounded
-from model_import.chat_template import (
+from model_import.chat.sandbox import Conversation, Rendering, render_bounded
+from model_import.chat.template import (
     TOKENIZER_CONFIG,
     ChatTemplateError,
     find_chat_template,
     named_templates,
 )
-from model_import.preflight.finding import Finding
+from model_import.findings.finding import Finding
 from model_import.preflight.token_ids import answer_not_ended
 
 if TYPE_CHECKING:

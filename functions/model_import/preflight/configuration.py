@@ -6,13 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from model_import.bedrock_rules import bedrock_rules
-from model_import.preflight.finding import Finding
+from model_import.bedrock.rules import bedrock_rules
+from model_import.findings.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from model_import.bedrock_rules import Architecture
+    from model_import.bedrock.rules import Architecture
 
 CONFIG: Final = "config.json"
 

@@ -1,7 +1,7 @@
 """The tensors in the weights, against those that config.json says the model consists of.
 
 The names and shapes are those of transformers 4.51.3, recorded from it by
-tests/unit/record_family_headers.py. That version has no GPT-OSS: its tensors follow the public
+tests/recorders/record_family_headers.py. That version has no GPT-OSS: its tensors follow the public
 model code, and a recording of transformers 5. Only its BF16 form is known here; the MXFP4 form
 has tensors that Bedrock does not import.
 """
@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from model_import.findings.finding import Finding, some
 from model_import.preflight.configuration import CONFIG
 from model_import.preflight.families.decoders import (
     gpt_oss,
@@ -28,13 +29,12 @@ from model_import.preflight.families.mllama import mllama
 from model_import.preflight.families.qwen_vl import qwen2_5_vl, qwen2_vl
 from model_import.preflight.families.sizes import ConfigSizeError
 from model_import.preflight.families.t5 import t5
-from model_import.preflight.finding import Finding, some
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from model_import.model_files.safetensors import Header
     from model_import.preflight.families.layout import ExpectedTensors
-    from model_import.safetensors import Header
 
 _FAMILIES: Final[dict[str, Callable[[dict[str, Any]], ExpectedTensors]]] = {
     "gpt_bigcode": gpt_bigcode,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
-from model_import.preflight.finding import Finding
+from model_import.findings.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from model_import.model_card import Licence
+    from model_import.sources.hub.model_card import Licence
 
 _WHERE: Final = "README.md: license"
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from model_import.bedrock_rules import bedrock_rules
-from model_import.preflight.finding import Finding
+from model_import.bedrock.rules import bedrock_rules
+from model_import.findings.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from model_import.hub import Snapshot
+    from model_import.sources.hub.snapshot import Snapshot
 
 _EMBEDDING_FILES: Final = ("config_sentence_transformers.json", "modules.json")
 _EMBEDDING_LIBRARY: Final = "sentence-transformers"

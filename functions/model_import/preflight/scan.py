@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from model_import.preflight.finding import Finding
+from model_import.findings.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from model_import.hub import Snapshot
+    from model_import.sources.hub.snapshot import Snapshot
 
 _HARMLESS: Final = frozenset({"safe", "unscanned", "queued", "error"})
 _DOUBTFUL: Final = frozenset({"caution", "suspicious"})

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from model_import.preflight.finding import Finding, some
-from model_import.preflight.repository import INDEX
+from model_import.findings.finding import Finding, some
+from model_import.model_files.selection import INDEX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from model_import.preflight.repository import Index
-    from model_import.safetensors import Header
+    from model_import.model_files.safetensors import Header
+    from model_import.model_files.selection import Index
 
 
 def check_shards(index: Index | None, headers: dict[str, Header]) -> Iterator[Finding]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from model_import.bedrock_rules import bedrock_rules
+from model_import.bedrock.rules import bedrock_rules
+from model_import.findings.finding import Finding, some
 from model_import.preflight.families.layout import layer_of
-from model_import.preflight.finding import Finding, some
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from model_import.safetensors import Header, Tensor
+    from model_import.model_files.safetensors import Header, Tensor
 
 _HALVES: Final = ("F16", "BF16")
 _VISION: Final = ("multi_modal_projector.", "vision_model.", "visual.")

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from model_import.chat_template import TOKENIZER_CONFIG
+from model_import.chat.template import TOKENIZER_CONFIG
+from model_import.findings.finding import Finding
 from model_import.preflight.configuration import CONFIG
-from model_import.preflight.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from model_import.bedrock_rules import Architecture
+    from model_import.bedrock.rules import Architecture
     from model_import.preflight.tokenizer import Tokenizer
 
 GENERATION: Final = "generation_config.json"

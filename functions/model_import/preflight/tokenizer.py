@@ -6,15 +6,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from model_import.bedrock_rules import bedrock_rules
-from model_import.chat_template import TOKENIZER_CONFIG, special_tokens
-from model_import.preflight.finding import Finding
+from model_import.bedrock.rules import bedrock_rules
+from model_import.chat.template import TOKENIZER_CONFIG, special_tokens
+from model_import.findings.finding import Finding
 from model_import.preflight.vocabulary import Vocabulary, read_vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from model_import.safetensors import Header
+    from model_import.model_files.safetensors import Header
 
 VOCABULARY: Final = "tokenizer.json"
 _MAP: Final = "special_tokens_map.json"

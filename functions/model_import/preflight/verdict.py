@@ -10,9 +10,13 @@ from dataclasses import asdict, dataclass, replace
 from itertools import accumulate, compress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from model_import.bedrock_rules import bedrock_rules
-from model_import.chat_template import TOKENIZER_CONFIG, template_file
-from model_import.json_files import parse_json
+from model_import.bedrock.rules import bedrock_rules
+from model_import.chat.template import TOKENIZER_CONFIG, template_file
+from model_import.findings.finding import Finding, legible
+from model_import.model_files.json_files import parse_json
+from model_import.model_files.other_weights import NOT_SAFETENSORS
+from model_import.model_files.placeholder_files import describe_stand_in
+from model_import.model_files.selection import select_files
 from model_import.normalisation import Normalised, normalise
 from model_import.preflight.account import check_region
 from model_import.preflight.chat_template import check_chat_template
@@ -24,13 +28,9 @@ from model_import.preflight.configuration import (
 )
 from model_import.preflight.custom_code import check_custom_code, code_files
 from model_import.preflight.expected_tensors import check_tensors, expected_tensors
-from model_import.preflight.finding import Finding, legible
 from model_import.preflight.licence import LicenceRules, check_licence
-from model_import.preflight.other_weights import NOT_SAFETENSORS
 from model_import.preflight.purpose import check_purpose
-from model_import.preflight.repository import select_files
 from model_import.preflight.scan import check_scan
-from model_import.preflight.stand_ins import describe_stand_in
 from model_import.preflight.token_ids import (
     GENERATION,
     check_token_ids,
@@ -49,13 +49,13 @@ from model_import.preflight.weights import RangeReader, check_weights
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from model_import.bedrock_rules import Architecture, Kind
-    from model_import.hub import Snapshot
-    from model_import.hub_conversions import Conversion
+    from model_import.bedrock.rules import Architecture, Kind
     from model_import.manifest import RepositoryFile
+    from model_import.model_files.safetensors import Header
+    from model_import.model_files.selection import ModelFiles
     from model_import.normalisation import Change
-    from model_import.preflight.repository import ModelFiles
-    from model_import.safetensors import Header
+    from model_import.preflight.conversions import Conversion
+    from model_import.sources.hub.snapshot import Snapshot
 
 _HIDING: Final = re.compile(r"(INDEX|SHARD|HEADER|WEIGHTS)_|QUANTISED")
 _CONCURRENT_READS: Final = 8

@@ -8,26 +8,26 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from model_import.bedrock_rules import bedrock_rules
-from model_import.preflight.families.layout import is_buffer
-from model_import.preflight.finding import Finding
-from model_import.preflight.shards import check_shards
-from model_import.preflight.stand_ins import STAND_IN_BYTES_AT_MOST, describe_stand_in
-from model_import.preflight.tensor_dtypes import check_dtypes
-from model_import.safetensors import (
+from model_import.bedrock.rules import bedrock_rules
+from model_import.findings.finding import Finding
+from model_import.model_files.placeholder_files import STAND_IN_BYTES_AT_MOST, describe_stand_in
+from model_import.model_files.safetensors import (
     LENGTH_BYTES,
     Header,
     SafetensorsHeaderError,
     header_length,
     parse_header,
 )
+from model_import.preflight.families.layout import is_buffer
+from model_import.preflight.shards import check_shards
+from model_import.preflight.tensor_dtypes import check_dtypes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from model_import.manifest import RepositoryFile
+    from model_import.model_files.selection import ModelFiles
     from model_import.preflight.families.layout import ExpectedTensors
-    from model_import.preflight.repository import ModelFiles
 
 _CONCURRENT_READS: Final = 16
 HEADERS_BYTES_AT_MOST: Final = 32_000_000

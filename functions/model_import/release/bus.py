@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from model_import.event_bus import publish_events
+from model_import.aws.event_bus import publish_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,19 +8,19 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from model_import.forecast import forecast
-from model_import.hub import read_snapshot
-from model_import.hub_conversions import find_conversion
-from model_import.hub_files import HubFiles
-from model_import.naming import execution_name
+from model_import.forecast.estimate import forecast
+from model_import.preflight.conversions import find_conversion
 from model_import.preflight.verdict import judge
 from model_import.release.policy import ReleasedModel
-from model_import.request import ImportRequest
+from model_import.request.input import ImportRequest
+from model_import.request.naming import execution_name
+from model_import.sources.hub.files import HubFiles
+from model_import.sources.hub.snapshot import read_snapshot
 
 if TYPE_CHECKING:
-    from model_import.hub import Snapshot
     from model_import.preflight.verdict import Verdict
     from model_import.release.policy import Policy
+    from model_import.sources.hub.snapshot import Snapshot
 
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from model_import.release.pushed_release import Release
 
 if TYPE_CHECKING:
-    from model_import.rotated_secret import RotatedSecret
+    from model_import.aws.rotated_secret import RotatedSecret
 
 BODY_BYTES_AT_MOST: Final = 256 * 1024
 """Far above a documented payload, which is about 2 kB."""

@@ -1,0 +1,1 @@
+"""What AWS asks of a caller, whatever it calls: owners, secrets, records, events."""

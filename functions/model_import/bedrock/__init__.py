@@ -1,0 +1,1 @@
+"""What Bedrock accepts, as data, and what it says of an account."""

@@ -1,0 +1,1 @@
+"""Chat templates: found, judged and rendered in a process of their own."""

@@ -1,0 +1,79 @@
+"""A conversation as a model's chat template writes it, with what transformers 4.51.3 gives it.
+
+A template is a program, and whoever published the model wrote it: Jinja's sandbox keeps it from
+Python, and nothing here keeps it from running for ever. bounded_rendering.py does.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import jinja2.ext
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from model_import.chat.template import ChatTemplateError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from jinja2 import nodes
+    from jinja2.parser import Parser
+
+
+def render_chat(
+    source: str,
+    messages: Sequence[Mapping[str, Any]],
+    tokens: Mapping[str, str],
+    *,
+    asking: bool = True,
+) -> str:
+    """Return a conversation as the model reads it; `asking`, up to where its answer begins.
+
+    Raises:
+        ChatTemplateError: The template raised, or is not valid.
+    """
+    try:
+        template = _environment().from_string(source)
+        return template.render(
+            messages=messages, tools=None, documents=None, add_generation_prompt=asking, **tokens
+        )
+    except Exception as error:
+        # Whatever the template does, it does as a program of somebody else's.
+        raise ChatTemplateError(str(error) or type(error).__name__) from error
+
+
+class _GenerationTag(jinja2.ext.Extension):
+    """`{% generation %}`, with which a template marks the assistant's part: rendered as it is."""
+
+    tags = {"generation"}  # noqa: RUF012  jinja2 declares it so
+
+    def parse(self, parser: Parser) -> list[nodes.Node]:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+def _environment() -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=[_GenerationTag, jinja2.ext.loopcontrols],
+    )
+    environment.filters["tojson"] = _to_json
+    environment.globals["raise_exception"] = _raise_exception
+    environment.globals["strftime_now"] = _strftime_now
+    return environment
+
+
+def _to_json(value: object, **options: Any) -> str:  # noqa: ANN401  json.dumps's own options
+    return json.dumps(value, **({"ensure_ascii": False} | options))
+
+
+def _raise_exception(message: str) -> str:
+    raise jinja2.TemplateError(message)
+
+
+def _strftime_now(form: str) -> str:
+    return datetime.now().astimezone().strftime(form)

@@ -1,0 +1,59 @@
+"""The program of the process in which bounded_rendering.py has a template rendered."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import sys
+
+from model_import.chat.rendering import render_chat
+from model_import.chat.sandbox import READY
+from model_import.chat.template import ChatTemplateError
+
+_WARM_UP = r"{{ '\N{BULLET}' ~ strftime_now('%Y') ~ [] | pprint ~ lipsum(1) ~ 1 // 0 }}"
+# Jinja and Python read files for a text constant, for each of these, and for the error.
+
+
+def serve() -> None:
+    """Render what stdin orders, a line of stdout for each conversation."""
+    order = json.load(sys.stdin)
+    with contextlib.suppress(ChatTemplateError):
+        render_chat(_WARM_UP, [], {})
+    processor_seconds, memory_bytes, characters = order["budget"]
+    _give_up_rights(processor_seconds, memory_bytes)
+    _write(READY)
+    for messages, asking in order["conversations"]:
+        try:
+            text = render_chat(order["source"], messages, order["tokens"], asking=asking)
+            answer = {"text": text}
+            if len(text) > characters:
+                answer = {"failure": f"it writes more than {characters:,} characters"}
+        except ChatTemplateError as error:
+            answer = {"failure": str(error)[:characters]}
+        _write(json.dumps(answer))
+
+
+def _write(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _give_up_rights(processor_seconds: float, memory_bytes: int) -> None:
+    """Let this process open nothing, start nothing, and take no more than it may."""
+    # Credentials are for its parent.
+    os.environ.clear()
+    limits = {
+        resource.RLIMIT_NOFILE: 0,
+        resource.RLIMIT_NPROC: 0,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_AS: memory_bytes,
+    }
+    for limit, value in limits.items():
+        # macOS refuses a limit of the address space.
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(limit, (value, value))
+    # Nobody handles SIGPROF: the kernel ends the process, whatever code it is in.
+    signal.setitimer(signal.ITIMER_PROF, processor_seconds)

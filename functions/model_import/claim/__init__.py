@@ -1,0 +1,1 @@
+"""One commit, one import."""

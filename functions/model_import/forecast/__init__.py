@@ -1,0 +1,1 @@
+"""What an import will take and cost, computed before it starts."""

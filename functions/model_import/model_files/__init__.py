@@ -1,0 +1,1 @@
+"""The files of a model: their names, formats and selection."""

@@ -1,0 +1,1 @@
+"""What a transfer starts from: small files, the manifest, slices and their sizes."""

@@ -1,0 +1,1 @@
+"""One question to the imported model, and the judgement of its answer."""

@@ -1,0 +1,1 @@
+"""A repository on the Hugging Face Hub: its snapshot, its files, its token."""

@@ -1,0 +1,434 @@
+"""Files of a Hub repository at one commit, read by Range.
+
+The Hub answers `resolve` with a redirect to a signed location on another host. The location is
+asked for without Range (with one it would be bound to that very range), is kept for every read of
+the file, and is asked for again when it has expired. The token goes to the Hub's own host only, and
+neither it nor a signed location is ever part of an error. A server that ignores Range is read in
+the order of the file, by one request.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import weakref
+from dataclasses import dataclass, field
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final, NoReturn
+from urllib.parse import quote, urljoin, urlsplit
+
+from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError, SSLError
+
+from model_import.errors import (
+    CertificateUntrustedError,
+    ChecksumMismatchError,
+    HubAccessRefusedError,
+    HubUnavailableError,
+    RepositoryDisabledError,
+    RepositoryFileNotFoundError,
+    RepositoryGatedError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from model_import.sources.hub.range_read import RangeRead
+from model_import.sources.hub.whole_file_stream import WholeFileStream
+from model_import.transport.pools import HttpPools, PoolsClosedError, untrusted_certificate
+from model_import.transport.retries import Retries, TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from model_import.manifest import Source
+    from model_import.transport.direct_response import DirectResponse
+    from model_import.transport.pools import Cut
+
+_RATE_WINDOW_SECONDS: Final = 300
+"""No wait for the Hub's rate limit is longer: https://huggingface.co/docs/hub/rate-limits"""
+
+_PATIENCE_SECONDS: Final = 120
+"""Less than any function may take; whoever may take longer says so."""
+
+_REDIRECTS_AT_MOST: Final = 10
+_DISABLED: Final = "Access to this resource is disabled."
+"""It has no code of its own: huggingface_hub 2.4 tells it by this sentence too."""
+
+_REFUSED: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+_EXPIRED: Final = (*_REFUSED, HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
+"""What a signed location answers whose time is over, or whose file has been replaced."""
+_REDIRECTS: Final = (301, 302, 303, 307, 308)
+_TRANSIENT: Final = (408, 429, 500, 502, 503, 504)
+_THROTTLING: Final = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+class HubFiles:
+    """Opens the files of one repository; connections are kept, and shared by all threads.
+
+    `attempts` counts failures in a row without a byte between them, and `patience_seconds` is how
+    long they may last. `read_timeout_seconds` is how long a connection may be silent. `sleep`
+    replaces the waits between attempts.
+    """
+
+    def __init__(  # noqa: PLR0913 settings, each with its default
+        self,
+        source: Source,
+        token: str | None = None,
+        *,
+        connections: int = 8,
+        connect_timeout_seconds: float = 10,
+        read_timeout_seconds: float = 30,
+        attempts: int = 8,
+        patience_seconds: float = _PATIENCE_SECONDS,
+        sleep: Callable[[float], object] | None = None,
+    ) -> None:
+        self.source = source
+        self._token = token
+        self._pools = HttpPools(
+            connections=connections,
+            connect_timeout_seconds=connect_timeout_seconds,
+            read_timeout_seconds=read_timeout_seconds,
+        )
+        self._retries = Retries(attempts, self._pools.closed, sleep, patience_seconds)
+        self._on_failure: Callable[[TransientError], None] = lambda _: None
+        self._files: weakref.WeakSet[RemoteFile] = weakref.WeakSet()
+
+    def report_failures(self, on_failure: Callable[[TransientError], None]) -> None:
+        """Tell of every failure that is tried again, in the thread that meets it."""
+        self._on_failure = on_failure
+
+    def open(self, path: str) -> RemoteFile:
+        """Ask the Hub where a file lies, and how long it is.
+
+        Raises:
+            RepositoryGatedError, RepositoryNotFoundError, RevisionNotFoundError,
+            RepositoryFileNotFoundError, HubAccessRefusedError: as the Hub says.
+            CertificateUntrustedError: whoever answers is not known to be the Hub.
+            HubUnavailableError: the attempts are used up, or the answer is of no use.
+        """
+        file = RemoteFile(self, self.resolve(path))
+        self._files.add(file)
+        return file
+
+    def close(self) -> None:
+        """Drop all connections; a read that is under way ends in PoolsClosedError."""
+        self._pools.close()
+        for file in list(self._files):
+            file.close()
+
+    def resolve(self, path: str) -> Resolved:
+        """Return where a file lies now; raises as `open` does."""
+        return self.persist(path, lambda: self._resolve_once(path))
+
+    def persist[T](
+        self, path: str, try_once: Callable[[], T], *, wake: threading.Event | None = None
+    ) -> T:
+        """Return what `try_once` does, tried again as long as that makes sense."""
+        try:
+            return self._retries.call(try_once, self._on_failure, wake=wake)
+        except TransientError as error:
+            if self._pools.closed.is_set():
+                raise PoolsClosedError from error
+            raise HubUnavailableError(path, f"{error}, {error.told_tries}") from error
+
+    def request(
+        self, method: str, url: str, range_header: str | None = None, cut: Cut | None = None
+    ) -> DirectResponse:
+        """Return the answer of the Hub or of the host that it named, with the body unread."""
+        headers = {"User-Agent": "model-import", "Accept-Encoding": "identity"}
+        if range_header is not None:
+            headers["Range"] = range_header
+        if self._token is not None and self.is_hub(url):
+            headers["Authorization"] = f"Bearer {self._token}"
+        try:
+            return self._pools.request(method, url, headers=headers, cut=cut)
+        except HTTPError as error:
+            why = untrusted_certificate(error)
+            if why is not None:
+                raise CertificateUntrustedError(urlsplit(url).hostname or "", why) from error
+            raise failure(error) from error
+
+    @property
+    def is_closed(self) -> bool:
+        """Return whether `close` was called."""
+        return self._pools.closed.is_set()
+
+    def is_hub(self, url: str) -> bool:
+        """Return whether a location is on the Hub's own host, which alone is given the token."""
+        return _origin(url) == _origin(self.source.endpoint)
+
+    def note(self, failed: TransientError) -> None:
+        """Tell of a failure that is no reason to wait, since bytes had come before it."""
+        self._on_failure(failed)
+
+    def refuse(self, path: str, response: DirectResponse) -> NoReturn:
+        """Raise the error that an answer other than the one hoped for stands for."""
+        response.close()
+        status, code = response.status, response.headers.get("X-Error-Code")
+        source, with_token = self.source, self._token is not None
+        page_url = f"{source.endpoint.rstrip('/')}/{source.repo_id}"
+        if response.headers.get("X-Error-Message") == _DISABLED:
+            raise RepositoryDisabledError(source.repo_id, page_url)
+        if code == "GatedRepo":
+            raise RepositoryGatedError(source.repo_id, page_url, with_token=with_token)
+        if code == "RepoNotFound":
+            raise RepositoryNotFoundError(source.repo_id, with_token=with_token)
+        if code == "RevisionNotFound":
+            raise RevisionNotFoundError(source.repo_id, source.commit)
+        if code == "EntryNotFound":
+            raise RepositoryFileNotFoundError(source.repo_id, source.commit, path)
+        if status in _TRANSIENT:
+            wait_seconds = _asked_wait(response)
+            asks = "" if wait_seconds is None else f" and asks for {wait_seconds:g} s"
+            raise TransientError(
+                f"it answered {status}{asks}",
+                wait_seconds=wait_seconds,
+                is_throttling=status in _THROTTLING,
+            )
+        message = response.headers.get("X-Error-Message", "no reason given")[:200]
+        if status in _REFUSED:
+            what = f"{path!r} of {source.repo_id!r}"
+            raise HubAccessRefusedError(what, status, message, with_token=with_token)
+        raise HubUnavailableError(path, f"it answered {status} ({message})")
+
+    def _resolve_once(self, path: str) -> Resolved:
+        source = self.source
+        resolved = Resolved(
+            path,
+            f"{source.endpoint.rstrip('/')}/{source.repo_id}/resolve/{source.commit}/{quote(path)}",
+        )
+        for _ in range(_REDIRECTS_AT_MOST):
+            response = self.request("HEAD", resolved.location)
+            response.drain_conn()
+            if response.status not in (HTTPStatus.OK, *_REDIRECTS):
+                self.refuse(path, response)
+            resolved = resolved.after(response)
+            if resolved.is_final:
+                return resolved
+        raise HubUnavailableError(path, f"it redirected {_REDIRECTS_AT_MOST} times")
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Where a file lies; the location may be signed, and so is kept out of every text."""
+
+    path: str
+    location: str = field(repr=False)
+    size_bytes: int = -1
+    sha256: str | None = None
+    is_final: bool = False
+
+    def after(self, response: DirectResponse) -> Resolved:
+        """Return what is known after one answer to HEAD.
+
+        The Hub announces size and hash of a large file on the redirect away from its host; a signed
+        location takes no HEAD, so that is where the way ends.
+        """
+        headers = response.headers
+        size_bytes = int(headers.get("X-Linked-Size", self.size_bytes))
+        sha256 = _sha256(headers.get("X-Linked-Etag")) or self.sha256
+        target = headers.get("Location") if response.status in _REDIRECTS else None
+        if target is None:
+            if size_bytes < 0 and "Content-Length" not in headers:
+                raise HubUnavailableError(self.path, "it does not say how long the file is")
+            size_bytes = int(headers["Content-Length"]) if size_bytes < 0 else size_bytes
+            return Resolved(self.path, self.location, size_bytes, sha256, is_final=True)
+        location = urljoin(self.location, target)
+        leaves = _origin(location) != _origin(self.location)
+        return Resolved(
+            self.path, location, size_bytes, sha256, is_final=leaves and size_bytes >= 0
+        )
+
+
+class RemoteFile:
+    """A file at the Hub; its reads may run in any number of threads.
+
+    Each raises as `HubFiles.open` does, and ChecksumMismatchError when the file has been replaced.
+    """
+
+    def __init__(self, hub: HubFiles, resolved: Resolved) -> None:
+        self.path: Final = resolved.path
+        self.size_bytes: Final = resolved.size_bytes
+        self.sha256: Final = resolved.sha256
+        self._hub = hub
+        self._location = resolved.location
+        self._location_lock = threading.Lock()
+        self._whole = WholeFileStream(self._open_whole, lambda: hub.is_closed)
+        self._ignores_range = threading.Event()
+
+    @property
+    def ignores_range(self) -> bool:
+        """Return whether the file can only be read from its start, by one request."""
+        return self._ignores_range.is_set()
+
+    def close(self) -> None:
+        """Let go of what is open; the connections must have been dropped."""
+        self._whole.close()
+
+    def read_all(self, max_bytes: int) -> bytes:
+        """Return the whole file.
+
+        Raises:
+            ValueError: it is longer than `max_bytes`.
+        """
+        if self.size_bytes > max_bytes:
+            message = f"{self.path!r} has {self.size_bytes} bytes, and at most {max_bytes} are read"
+            raise ValueError(message)
+        return self.read(0, self.size_bytes)
+
+    def read(self, start: int, length: int) -> bytes:
+        """Return `length` bytes from `start`."""
+        content = bytearray(length)
+        self.read_into(start, memoryview(content))
+        return bytes(content)
+
+    def read_into(
+        self, start: int, buffer: memoryview, arrived: Callable[[int], None] = lambda _: None
+    ) -> None:
+        """Fill the whole buffer from `start`; `arrived` is told how many bytes came, as they come.
+
+        After a drop the read goes on from the byte that it had reached.
+        """
+        self.fill(RangeRead(start, buffer, arrived))
+
+    def fill(self, read: RangeRead) -> None:
+        """Bring a range to its end, as `read_into` does.
+
+        Raises:
+            RangeAbandonedError: it was abandoned meanwhile.
+        """
+        while read.left:
+            read_some = self._read_in_turn if self.ignores_range else self._read_some
+            self._hub.persist(self.path, partial(read_some, read), wake=read.wake)
+        self._whole.pass_by(read)
+
+    def _read_in_turn(self, read: RangeRead) -> None:
+        with self._whole.turn(read), read.connection() as cut:
+            furthest_before = self._whole.furthest
+            try:
+                self._whole.read_on(read, cut)
+            except (HTTPError, TransientError) as error:
+                read.check()
+                self._judge(error, is_progress=self._whole.furthest > furthest_before)
+
+    def _read_some(self, read: RangeRead) -> None:
+        """Read what one request brings; a drop before the first byte is a failure."""
+        reached_before = read.reached
+        with read.connection() as cut:
+            response = self._open_range(read, cut)
+            if response is None:
+                return
+            try:
+                _fill_from(response, read)
+            except (HTTPError, TransientError) as error:
+                read.check()
+                self._judge(error, is_progress=read.reached > reached_before)
+            finally:
+                response.close()
+
+    def _judge(self, error: HTTPError | TransientError, *, is_progress: bool) -> None:
+        """Have the rest asked for at once if there was progress, and else as a failure."""
+        failed = error if isinstance(error, TransientError) else failure(error)
+        if not is_progress:
+            raise failed from error
+        self._hub.note(failed)
+
+    def _open_range(self, read: RangeRead, cut: Cut) -> DirectResponse | None:
+        """Return an answer that holds the range, or None when it has been found to be ignored."""
+        asked = f"{read.position}-{read.end - 1}"
+        response = self._open(f"bytes={asked}", cut)
+        try:
+            if response.status == HTTPStatus.OK and not self._is_beginning(read):
+                response.close()
+                self._ignores_range.set()
+                return None
+            if response.status == HTTPStatus.PARTIAL_CONTENT:
+                self._check_range(response, asked)
+        except BaseException:
+            response.close()
+            raise
+        return response
+
+    def _is_beginning(self, read: RangeRead) -> bool:
+        """Return whether an answer from the first byte on is what is wanted of it."""
+        return read.position == 0 and (read.after is None or read.end == self.size_bytes)
+
+    def _open_whole(self, cut: Cut) -> DirectResponse:
+        response = self._open(None, cut)
+        if response.status != HTTPStatus.OK:
+            response.close()
+            raise HubUnavailableError(self.path, f"it answered {response.status} without Range")
+        return response
+
+    def _open(self, range_header: str | None, cut: Cut) -> DirectResponse:
+        """Return an answer with bytes of the file in it, from a location that has not expired."""
+        location = self._location
+        response = self._hub.request("GET", location, range_header, cut)
+        if response.status in _EXPIRED and not self._hub.is_hub(location):
+            response.close()
+            location = self._relocate(location)
+            response = self._hub.request("GET", location, range_header, cut)
+            if response.status in _EXPIRED and not self._hub.is_hub(location):
+                response.close()
+                raise TransientError(f"its location answered {response.status}")
+        if response.status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
+            self._hub.refuse(self.path, response)
+        encoding = response.headers.get("Content-Encoding", "identity")
+        if encoding != "identity":
+            response.close()
+            raise HubUnavailableError(self.path, f"it came encoded as {encoding}")
+        return response
+
+    def _check_range(self, response: DirectResponse, asked: str) -> None:
+        answered = response.headers.get("Content-Range", "")
+        if not answered.startswith(f"bytes {asked}/"):
+            raise TransientError(f"bytes {asked} were asked for, and {answered!r} came")
+
+    def _relocate(self, expired: str) -> str:
+        """Return a location other than the expired one, asking the Hub once for all threads."""
+        with self._location_lock:
+            if self._location == expired:
+                resolved = self._hub.resolve(self.path)
+                self._verify_same(resolved)
+                self._location = resolved.location
+            return self._location
+
+    def _verify_same(self, resolved: Resolved) -> None:
+        announced = f"{self.size_bytes} bytes, SHA-256 {self.sha256}"
+        found = f"{resolved.size_bytes} bytes, SHA-256 {resolved.sha256}"
+        if announced != found:
+            raise ChecksumMismatchError(self.path, expected=announced, found=f"{found} meanwhile")
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    default_port = {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, parts.hostname, parts.port or default_port
+
+
+def _sha256(etag: str | None) -> str | None:
+    """Return the hash that an X-Linked-Etag holds; outside LFS it holds a git id instead."""
+    found = re.fullmatch(r'(?:W/)?"?([0-9a-f]{64})"?', etag or "")
+    return found[1] if found else None
+
+
+def _asked_wait(response: DirectResponse) -> float | None:
+    """Return the seconds to the next rate window; the Hub sends RateLimit and no Retry-After."""
+    if response.status != HTTPStatus.TOO_MANY_REQUESTS:
+        return None
+    found = re.search(r"\bt=(\d+)", response.headers.get("RateLimit", ""))
+    return min(int(found[1]), _RATE_WINDOW_SECONDS) if found else None
+
+
+def _fill_from(response: DirectResponse, read: RangeRead) -> None:
+    for count in response.readinto_each(lambda: read.step):
+        read.advance(count)
+    if read.left:
+        raise TransientError("the body ended before the range")
+
+
+def failure(error: HTTPError) -> TransientError:
+    """Return what went wrong, with the text only where it cannot quote the request."""
+    name = type(error).__name__
+    is_told = isinstance(error, (NewConnectionError, SSLError))
+    why = f"{name}: {error}" if is_told else name
+    return TransientError(why, is_stall=isinstance(error, ReadTimeoutError))

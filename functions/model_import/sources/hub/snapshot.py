@@ -1,0 +1,179 @@
+"""Metadata of repositories on the Hugging Face Hub; their files are read by hub_files.py."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from httpx2 import HTTPError
+from huggingface_hub import HfApi
+from huggingface_hub.errors import (
+    DisabledRepoError,
+    GatedRepoError,
+    HfHubHTTPError,
+    RepositoryNotFoundError as HubRepositoryNotFoundError,
+    RevisionNotFoundError as HubRevisionNotFoundError,
+)
+
+from model_import.errors import (
+    HubAccessRefusedError,
+    HubUnavailableError,
+    ModelImportError,
+    RepositoryDisabledError,
+    RepositoryGatedError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from model_import.manifest import RepositoryFile, Source
+from model_import.sources.hub.model_card import ModelCard, read_model_card
+
+if TYPE_CHECKING:
+    from huggingface_hub import ModelInfo
+    from huggingface_hub.hf_api import RepoSibling
+
+_TIMEOUT_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class FlaggedFile:
+    """A file that a scanner of the Hub has something against; `level` is the Hub's word."""
+
+    path: str
+    level: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A repository at the commit that its revision was resolved to, once."""
+
+    source: Source
+    revision: str
+    files: tuple[RepositoryFile, ...]
+    card: ModelCard = field(default_factory=ModelCard)
+    flagged: tuple[FlaggedFile, ...] = ()
+
+    def file(self, path: str) -> RepositoryFile | None:
+        """Return a file by its path, or None."""
+        return next((file for file in self.files if file.path == path), None)
+
+
+def read_snapshot(endpoint: str, repo_id: str, revision: str, *, token: str | None) -> Snapshot:
+    """Resolve a revision to its commit and return the files there, with sizes and hashes.
+
+    Raises:
+        RepositoryNotFoundError: The Hub shows no such model repository to this token.
+        RepositoryGatedError: The Hub hides even the list of files.
+        RepositoryDisabledError: The Hub has closed the repository.
+        RevisionNotFoundError: The repository has no such branch, tag or commit.
+        HubAccessRefusedError: The token is not valid.
+        HubUnavailableError: The Hub did not answer, or answered with a fault of its own.
+    """
+    endpoint = endpoint.rstrip("/")
+    api = HfApi(endpoint=endpoint, token=token or False)
+    page = f"{endpoint}/{repo_id}"
+    what = f"the file list of {repo_id!r} at {revision!r}"
+    try:
+        info = api.model_info(
+            repo_id,
+            revision=revision,
+            files_metadata=True,
+            securityStatus=True,
+            timeout=_TIMEOUT_SECONDS,
+        )
+    except GatedRepoError as error:
+        raise RepositoryGatedError(repo_id, page, with_token=token is not None) from error
+    except DisabledRepoError as error:
+        raise RepositoryDisabledError(repo_id, page) from error
+    except HubRepositoryNotFoundError as error:
+        kind = _kind_of_other_repository(api, repo_id)
+        raise RepositoryNotFoundError(repo_id, with_token=token is not None, kind=kind) from error
+    except HubRevisionNotFoundError as error:
+        raise RevisionNotFoundError(repo_id, revision) from error
+    except HfHubHTTPError as error:
+        raise _refusal(what, error, with_token=token is not None) from error
+    except HTTPError as error:
+        raise HubUnavailableError(what, type(error).__name__) from error
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        # What the client makes of a sign-in page, or of a mirror that leaves fields out.
+        raise HubUnavailableError(what, "its answer is no model info") from error
+    if info.disabled is True:
+        raise RepositoryDisabledError(repo_id, page)
+    try:
+        return _snapshot(endpoint, revision, info)
+    except ValueError as error:
+        raise HubUnavailableError(what, str(error)) from error
+
+
+def _refusal(what: str, error: HfHubHTTPError, *, with_token: bool) -> ModelImportError:
+    status = error.response.status_code
+    reason = (error.server_message or "no reason given")[:200]
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return HubAccessRefusedError(what, status, reason, with_token=with_token)
+    return HubUnavailableError(what, f"HTTP {status} ({reason})")
+
+
+def _kind_of_other_repository(api: HfApi, repo_id: str) -> str | None:
+    """Return what a repository of this name is that is no model; a doubt is None."""
+    for kind, read_info in (("dataset", api.dataset_info), ("space", api.space_info)):
+        try:
+            read_info(repo_id, timeout=_TIMEOUT_SECONDS)
+        except (HTTPError, AttributeError, LookupError, TypeError, ValueError):
+            continue
+        return kind
+    return None
+
+
+def _snapshot(endpoint: str, revision: str, info: ModelInfo) -> Snapshot:
+    """Return what the Hub said, as far as it can be trusted to name a place.
+
+    Raises:
+        ValueError: Something of it can be neither asked for nor stored.
+    """
+    commit, repo_id = info.sha, info.id
+    if commit is None or info.siblings is None:
+        raise ValueError("its answer names no commit or no files")
+    # Both become part of keys in S3 and of URLs.
+    if not _is_text(commit, r"[0-9a-f]+") or not _is_text(repo_id, r"[\w.-]+/[\w.-]+"):
+        raise ValueError("its answer is no model info: its commit or its id is of another form")
+    return Snapshot(
+        # A renamed repository answers under its present name.
+        Source(endpoint, repo_id, commit),
+        revision,
+        tuple(_file(sibling) for sibling in info.siblings),
+        read_model_card(info),
+        tuple(_flagged(info.security_repo_status)),
+    )
+
+
+def _file(sibling: RepoSibling) -> RepositoryFile:
+    path, size_bytes = sibling.rfilename, sibling.size or 0
+    blob_id, sha256 = sibling.blob_id or "", sibling.lfs.sha256 if sibling.lfs else None
+    if (
+        not _is_text(path, r"(?s).+")
+        or type(size_bytes) is not int
+        or size_bytes < 0
+        or not _is_text(blob_id, r"[0-9a-f]*")
+        or not (sha256 is None or _is_text(sha256, r"[0-9a-f]{64}"))
+    ):
+        raise ValueError(f"its answer is no model info: it lists {path!r:.200} with no sound size")
+    return RepositoryFile(path, size_bytes, blob_id, sha256)
+
+
+def _flagged(status: Any) -> list[FlaggedFile]:  # noqa: ANN401 whatever the Hub answers
+    """Return the files that a scan has found something in.
+
+    A file that is still to be scanned is not among them: the Hub scans for days, and what is copied
+    is of formats that run nothing.
+    """
+    files = status.get("filesWithIssues") if isinstance(status, dict) else None
+    return [
+        FlaggedFile(file["path"], str(file.get("level", "unsafe")))
+        for file in (files if isinstance(files, list) else [])
+        if isinstance(file, dict) and isinstance(file.get("path"), str)
+    ]
+
+
+def _is_text(value: object, pattern: str) -> bool:
+    return isinstance(value, str) and re.fullmatch(pattern, value, re.ASCII) is not None

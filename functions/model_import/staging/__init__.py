@@ -1,0 +1,1 @@
+"""The copy in S3: objects, uploads, checkpoints, checks."""

@@ -1,0 +1,266 @@
+"""The objects that a transfer leaves under the staging prefix: found, put whole, put in parts.
+
+Uploads and their parts are S3's to remember. Only this stack writes under the prefix, and all that
+do write the same bytes under the same key, so any open upload of a key may be gone on with.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from model_import.checksums.crc64 import crc64, crc64_base64, crc64_from_base64, joined_crc64
+from model_import.staging.hash_checkpoint import PREFIX as CHECKPOINTS, Checkpoint
+from model_import.staging.open_uploads import abort_open_uploads, find_open_upload, open_upload
+from model_import.staging.staged_object import StagedObject
+from model_import.staging.uploaded_part import UploadedPart
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from mypy_boto3_s3 import S3Client
+
+    from model_import.manifest import RepositoryFile, Staging
+    from model_import.staging.presigned_puts import PresignedPuts
+
+HASHES: Final = "hashes/"
+"""Before a SHA-256: where in the bucket a file with this hash was last completed."""
+
+_ABSENT: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN)
+"""What S3 answers for a record that is not there; the second to a role that may not list."""
+
+_GONE_CODES: Final = frozenset({"NoSuchKey", "PreconditionFailed", "AccessDenied"})
+"""What a copy answers whose source is not there, as above, or not as it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopySource:
+    """An object elsewhere in the bucket with the bytes of a file, as it was when it was found."""
+
+    key: str
+    etag: str
+    crc: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Upload:
+    key: str
+    metadata: Mapping[str, str]
+
+
+class StagedObjects:
+    """Finds and writes the objects, and keeps account of the uploads that are open."""
+
+    def __init__(
+        self,
+        client: S3Client,
+        puts: PresignedPuts,
+        staging: Staging,
+        bucket_owner: str | None = None,
+    ) -> None:
+        self._client = client
+        self._puts = puts
+        self._staging = staging
+        self._bucket: dict[str, Any] = {"Bucket": staging.bucket}
+        self._copied_bucket: dict[str, Any] = {}
+        if bucket_owner is not None:
+            self._bucket["ExpectedBucketOwner"] = bucket_owner
+            self._copied_bucket["ExpectedSourceBucketOwner"] = bucket_owner
+        self._uploads: dict[str, _Upload] = {}
+        self._uploads_lock = threading.Lock()
+
+    def find(self, path: str) -> StagedObject | None:
+        """Return the object at the key of a file, if there is one."""
+        return self._find(self._staging.key(path))
+
+    def put(self, path: str, content: memoryview, crc: int, metadata: Mapping[str, str]) -> None:
+        """Write a whole object in one request."""
+        key = self._staging.key(path)
+        self._puts.put_object(key, content, crc, metadata, tagging=self._staging.tagging)
+
+    def find_upload(self, path: str, metadata: Mapping[str, str]) -> str | None:
+        """Return the id of the open upload of a file that is to be gone on with, if there is."""
+        key = self._staging.key(path)
+        upload_id = find_open_upload(self._client, self._bucket, key)
+        if upload_id is not None:
+            self._remember(upload_id, _Upload(key, metadata))
+        return upload_id
+
+    def stored_parts(self, upload_id: str) -> list[UploadedPart]:
+        """Return the parts that S3 holds of an open upload, those that have a checksum."""
+        pages = self._client.get_paginator("list_parts").paginate(
+            **self._bucket, Key=self._uploads[upload_id].key, UploadId=upload_id
+        )
+        return [
+            UploadedPart(
+                part["PartNumber"],
+                part["ETag"],
+                crc64_from_base64(part["ChecksumCRC64NVME"]),
+                part["Size"],
+            )
+            for page in pages
+            for part in page.get("Parts", [])
+            if "ChecksumCRC64NVME" in part
+        ]
+
+    def open_upload(self, path: str, metadata: Mapping[str, str]) -> str:
+        """Return the id of a new upload, which stays open until it is completed or aborted."""
+        key = self._staging.key(path)
+        upload_id = open_upload(self._client, self._bucket, key, metadata, self._staging.tagging)
+        self._remember(upload_id, _Upload(key, metadata))
+        return upload_id
+
+    def put_part(self, upload_id: str, number: int, content: memoryview, crc: int) -> UploadedPart:
+        """Write one part of an open upload; parts come from any thread, in any order."""
+        key = self._uploads[upload_id].key
+        etag = self._puts.put_part(key, upload_id, number, content, crc)
+        return UploadedPart(number, etag, crc, len(content))
+
+    def copy_part(
+        self, upload_id: str, number: int, source: CopySource, where: range
+    ) -> UploadedPart | None:
+        """Have S3 copy one part; None when the source is not there any more as it was found."""
+        try:
+            copied = self._client.upload_part_copy(
+                **self._bucket,
+                **self._copied_bucket,
+                Key=self._uploads[upload_id].key,
+                UploadId=upload_id,
+                PartNumber=number,
+                CopySource={"Bucket": self._staging.bucket, "Key": source.key},
+                CopySourceIfMatch=source.etag,
+                CopySourceRange=f"bytes={where.start}-{where.stop - 1}",
+            )["CopyPartResult"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _GONE_CODES:
+                return None
+            raise
+        if "ChecksumCRC64NVME" not in copied:
+            return None  # nothing to hold it against
+        crc = crc64_from_base64(copied["ChecksumCRC64NVME"])
+        return UploadedPart(number, copied["ETag"], crc, len(where))
+
+    def complete_upload(self, upload_id: str, parts: Sequence[UploadedPart]) -> None:
+        """Make the object of its parts, given in order; S3 checks its size and its checksum."""
+        upload = self._uploads[upload_id]
+        size_bytes = sum(part.length for part in parts)
+        crc = joined_crc64((part.crc, part.length) for part in parts)
+        try:
+            self._client.complete_multipart_upload(
+                **self._bucket,
+                Key=upload.key,
+                UploadId=upload_id,
+                ChecksumType="FULL_OBJECT",
+                ChecksumCRC64NVME=crc64_base64(crc),
+                MpuObjectSize=size_bytes,
+                MultipartUpload={
+                    "Parts": [
+                        {
+                            "PartNumber": part.number,
+                            "ETag": part.etag,
+                            "ChecksumCRC64NVME": crc64_base64(part.crc),
+                        }
+                        for part in parts
+                    ]
+                },
+            )
+        except ClientError as error:
+            # When the answer to the first try is lost, the second finds no upload but the object.
+            if error.response["Error"]["Code"] != "NoSuchUpload" or self._find(
+                upload.key
+            ) != StagedObject(size_bytes, upload.metadata):
+                raise
+        with self._uploads_lock:
+            del self._uploads[upload_id]
+
+    def abort(self, upload_id: str) -> None:
+        """Give up an open upload with all of its parts."""
+        with self._uploads_lock:
+            upload = self._uploads.pop(upload_id)
+        self._client.abort_multipart_upload(**self._bucket, Key=upload.key, UploadId=upload_id)
+
+    def abort_open(self, paths: Iterable[str] = ()) -> list[Exception]:
+        """Abort every upload that is neither completed nor aborted; return what went wrong.
+
+        Those of `paths` may be of an earlier try, and are looked for.
+        """
+        failures: list[Exception] = []
+        for upload_id in list(self._uploads):
+            try:
+                self.abort(upload_id)
+            except Exception as error:  # noqa: BLE001 the others are to be aborted all the same
+                failures.append(error)
+        for path in paths:
+            try:
+                abort_open_uploads(self._client, self._bucket, self._staging.key(path))
+            except Exception as error:  # noqa: BLE001 as above
+                failures.append(error)
+        return failures
+
+    def write_checkpoint(self, path: str, checkpoint: Checkpoint) -> None:
+        """Keep how far the hash of a file's upload is."""
+        self._write_record(CHECKPOINTS + self._staging.key(path), checkpoint.to_json())
+
+    def read_checkpoint(self, path: str) -> Checkpoint | None:
+        """Return what was last kept of a file's upload."""
+        content = self._read_record(CHECKPOINTS + self._staging.key(path))
+        return None if content is None else Checkpoint.from_json(content)
+
+    def note_hash(self, path: str, sha256: str) -> None:
+        """Keep where a file with this hash lies, for those that need it elsewhere."""
+        record = json.dumps({"key": self._staging.key(path)}).encode()
+        self._write_record(HASHES + sha256, record)
+
+    def find_copy_source(self, file: RepositoryFile) -> CopySource | None:
+        """Return another object with the bytes of a file, if one is known and still right."""
+        if file.sha256 is None or (content := self._read_record(HASHES + file.sha256)) is None:
+            return None
+        try:
+            key = str(json.loads(content)["key"])
+        except (KeyError, TypeError, ValueError):
+            return None
+        try:
+            head = self._client.head_object(**self._bucket, Key=key, ChecksumMode="ENABLED")
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] in _ABSENT:
+                return None
+            raise
+        found = StagedObject(head["ContentLength"], head["Metadata"])
+        crc = head.get("ChecksumCRC64NVME")
+        if (
+            found.sha256_if(file) is None
+            or crc is None
+            or head.get("ChecksumType") != "FULL_OBJECT"
+        ):
+            return None
+        return CopySource(key, head["ETag"], crc64_from_base64(crc))
+
+    def _find(self, key: str) -> StagedObject | None:
+        try:
+            head = self._client.head_object(**self._bucket, Key=key)
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        return StagedObject(head["ContentLength"], head["Metadata"])
+
+    def _remember(self, upload_id: str, upload: _Upload) -> None:
+        with self._uploads_lock:
+            self._uploads[upload_id] = upload
+
+    def _write_record(self, key: str, record: bytes) -> None:
+        content = memoryview(record)
+        self._puts.put_object(key, content, crc64(content), {})
+
+    def _read_record(self, key: str) -> bytes | None:
+        try:
+            return self._client.get_object(**self._bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] in _ABSENT:
+                return None
+            raise

@@ -1,0 +1,128 @@
+"""Objects that are complete and not verified yet, under a prefix that nothing else reads."""
+
+from __future__ import annotations
+
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    HTTPClientError,
+    IncompleteReadError,
+)
+from urllib3.exceptions import HTTPError
+
+from model_import.staging.split_uploads import unverified
+from model_import.staging.store import StagedObjects
+from model_import.transport.retries import TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mypy_boto3_s3 import S3Client
+
+    from model_import.manifest import RepositoryFile, Slice
+    from model_import.staging.presigned_puts import PresignedPuts
+    from model_import.transport.retries import Retries
+
+_CHUNK_BYTES = 256 * 1024
+
+
+class UnverifiedObjects(StagedObjects):
+    """Finds and writes them as `StagedObjects` does, and reads them back."""
+
+    def __init__(
+        self,
+        client: S3Client,
+        puts: PresignedPuts,
+        slice_: Slice,
+        retries: Retries,
+        bucket_owner: str | None = None,
+    ) -> None:
+        super().__init__(client, puts, unverified(slice_.staging), bucket_owner)
+        self.bucket = slice_.staging.bucket
+        self._slice = slice_
+        self._retries = retries
+
+    def claim(self, file: RepositoryFile) -> bool:
+        """Return whether a file is this slice's to verify: no other slice has claimed it before.
+
+        A task that starts over finds the claim of its slice.
+        """
+        key = f"{self._slice.claims_prefix}{file.sha256}"
+        claim = self._slice.report_key.encode()
+        try:
+            self._client.put_object(**self._bucket, Key=key, Body=claim, IfNoneMatch="*")
+        except ClientError as error:
+            # The second is that of a claim made at the very same moment.
+            if error.response["Error"]["Code"] not in {
+                "PreconditionFailed",
+                "ConditionalRequestConflict",
+            }:
+                raise
+            return self._client.get_object(**self._bucket, Key=key)["Body"].read() == claim
+        return True
+
+    def find_whole(self, path: str) -> WholeObject | None:
+        """Return the object of a file as it is now, if there is one."""
+        key = self._staging.key(path)
+        try:
+            head = self._client.head_object(**self._bucket, Key=key)
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        request = {**self._bucket, "Key": key, "IfMatch": head["ETag"]}
+        return WholeObject(self._client, request, head["ContentLength"], self._retries)
+
+    def delete(self, path: str) -> None:
+        """Delete the object of a file."""
+        self._client.delete_object(**self._bucket, Key=self._staging.key(path))
+
+
+class WholeObject:
+    """One object, read in ranges by any number of threads; one that is replaced is refused."""
+
+    def __init__(
+        self, client: S3Client, request: dict[str, Any], size_bytes: int, retries: Retries
+    ) -> None:
+        self.size_bytes = size_bytes
+        self._client = client
+        self._request = request
+        self._retries = retries
+
+    def read_into(self, start: int, buffer: memoryview, arrived: Callable[[int], None]) -> None:
+        """Fill the whole buffer from `start`; `arrived` is told how many bytes came, as they come.
+
+        After a drop the read goes on from the byte that it had reached.
+        """
+        reached = 0
+        while reached < len(buffer):
+            read_some = partial(self._read_some, start + reached, buffer[reached:], arrived)
+            try:
+                reached += self._retries.call(read_some)
+            except TransientError as error:
+                raise ConnectionClosedError(endpoint_url=self._client.meta.endpoint_url) from error
+
+    def _read_some(self, start: int, buffer: memoryview, arrived: Callable[[int], None]) -> int:
+        """Return how many bytes one request brought; a drop before the first is a failure."""
+        asked = f"bytes={start}-{start + len(buffer) - 1}"
+        body = self._client.get_object(**self._request, Range=asked)["Body"]
+        reached = 0
+        try:
+            # Its stubs ask for a file; it takes a buffer, as every readinto does.
+            while count := body.readinto(
+                buffer[reached : reached + _CHUNK_BYTES]  # type: ignore[arg-type]
+            ):
+                reached += count
+                arrived(count)
+        except (HTTPClientError, HTTPError, IncompleteReadError, OSError) as error:
+            if reached == 0:
+                raise TransientError(type(error).__name__) from error
+        finally:
+            body.close()
+        if reached == 0:
+            raise TransientError("the body was empty")
+        return reached

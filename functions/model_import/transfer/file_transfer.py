@@ -1,0 +1,436 @@
+"""One file on its way from the Hub to S3: opened by its first part, completed by its last.
+
+The parts are gone through in rounds. Mostly one does: every part is read, hashed and stored, or is
+stored already. A copy whose source disappears, and a resumed file whose hash comes out wrong, take
+another round.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from model_import.checksums.crc64 import crc64, joined_crc64
+from model_import.checksums.file_hash import OrderedSha256, git_blob_id, sha256_hex
+from model_import.errors import ChecksumMismatchError, InvalidInputError
+from model_import.manifest import TransferredFile
+from model_import.staging.hash_checkpoint import Checkpoint
+from model_import.staging.part_sizes import part_ranges
+from model_import.staging.staged_object import object_metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from model_import.manifest import RepositoryFile
+    from model_import.sources.hub.files import HubFiles, RemoteFile
+    from model_import.staging.store import CopySource, StagedObjects
+    from model_import.staging.uploaded_part import UploadedPart
+    from model_import.transfer.part_buffers import PartBuffers
+    from model_import.transfer.part_queue import PartQueue, Work
+    from model_import.transfer.progress import Tally
+    from model_import.transfer.range_reads import RangeReads
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What the files of a slice share on their way."""
+
+    hub: HubFiles
+    buffers: PartBuffers
+    objects: StagedObjects
+    tally: Tally
+    reads: RangeReads
+    queue: PartQueue
+    checkpoint_parts: int
+    """So many parts become safe at once, by a checkpoint of the hash, while buffers are left."""
+
+
+class FileTransfer:
+    """Moves the parts of one file, each in any thread.
+
+    A file of one part is verified before it is put; a longer one becomes a multipart upload that is
+    completed only if the SHA-256 is the Hub's. A file that is there already is skipped; one that is
+    elsewhere in the bucket is copied; an upload that is open is gone on with.
+    """
+
+    def __init__(self, file: RepositoryFile, part_bytes: int, route: Route) -> None:
+        self._file = file
+        self._route = route
+        self._ranges = part_ranges(file.size_bytes, part_bytes)
+        self._opening = threading.Lock()
+        self._opened_at: float | None = None
+        self._remote: RemoteFile | None = None
+        self._source: CopySource | None = None
+        self._upload_id = ""
+        self._round = _Round(OrderedSha256())
+        self._lock = threading.Lock()
+        self._is_done = False
+
+    @property
+    def path(self) -> str:
+        """Return where in the repository the file is."""
+        return self._file.path
+
+    @property
+    def is_opened(self) -> bool:
+        """Return whether its object and its upload were looked for, and found or made."""
+        return self._opened_at is not None
+
+    @property
+    def part_count(self) -> int:
+        """Return how many parts there are; at least one."""
+        return len(self._ranges)
+
+    def works(self) -> Iterator[Work]:
+        """Return the parts, in order, for the queue."""
+        return (partial(self.move_part, index) for index in range(self.part_count))
+
+    def open_ahead(self, buffer: memoryview) -> None:
+        """Have the file opened before it is a part's turn; the buffer is given back unused."""
+        self._route.buffers.release(buffer)
+        self._open_once()
+
+    def move_part(self, index: int, buffer: memoryview) -> None:
+        """Move one part; the buffer is given back as soon as S3 and the hash are done with it.
+
+        Raises:
+            ChecksumMismatchError: the file is not the one that the Hub announced.
+        """
+        self._open_once()
+        if self._is_done:
+            self._route.buffers.release(buffer)
+        elif self._source is not None:
+            self._route.buffers.release(buffer)
+            self._copy_part(index, self._source)
+        elif self._remote is not None and index >= self._round.first:
+            self._read_part(index, buffer, self._remote)
+        else:
+            self._route.buffers.release(buffer)
+            self._settle(index, None, places=0)
+
+    def keep_checkpoint(self) -> None:
+        """Write down how far the hash is, for whoever goes on with the upload."""
+        round_ = self._round
+        if not self._is_done and round_.checkpointing.acquire(blocking=False):
+            try:
+                self._write_checkpoint()
+            finally:
+                round_.checkpointing.release()
+
+    # Opening
+
+    def _open_once(self) -> None:
+        with self._opening:
+            if self._opened_at is None:
+                began_at = time.monotonic()
+                self._open()
+                self._opened_at = began_at
+
+    def _open(self) -> None:
+        file, route = self._file, self._route
+        staged = route.objects.find(file.path)
+        if staged is not None and (sha256 := staged.sha256_if(file)):
+            route.tally.resumed(file.size_bytes)
+            self._finish(sha256, "skipped")
+            return
+        if self.part_count > 1 and file.sha256 is None:
+            found = f"{file.path!r} has {file.size_bytes} bytes and no SHA-256 at the Hub"
+            raise InvalidInputError(
+                found, f"Without one, a file fits {len(self._ranges[0])} bytes."
+            )
+        if file.size_bytes:
+            self._source = route.objects.find_copy_source(file)
+        if self._source is None:
+            self._open_remote()
+        if self._source is not None or self.part_count > 1:
+            self._open_upload()
+
+    def _open_remote(self) -> None:
+        remote = self._route.hub.open(self._file.path)
+        self._verify(f"{self._file.size_bytes} bytes", f"{remote.size_bytes} bytes")
+        self._remote = remote
+
+    def _open_upload(self) -> None:
+        objects, path = self._route.objects, self._file.path
+        upload_id = objects.find_upload(path, self._metadata)
+        if upload_id is None:
+            self._upload_id = objects.open_upload(path, self._metadata)
+            return
+        self._upload_id = upload_id
+        stored = {
+            part.number - 1: part
+            for part in objects.stored_parts(upload_id)
+            if part.number <= self.part_count and part.length == len(self._ranges[part.number - 1])
+        }
+        self._route.tally.resumed(sum(part.length for part in stored.values()))
+        checkpoint = objects.read_checkpoint(path) if stored else None
+        self._round = _resumed_round(upload_id, stored, checkpoint)
+
+    @property
+    def _metadata(self) -> dict[str, str]:
+        return object_metadata(self._route.hub.source, self._file, str(self._file.sha256))
+
+    # One part
+
+    def _copy_part(self, index: int, source: CopySource) -> None:
+        round_ = self._round
+        if index not in round_.stored and not round_.source_is_gone:
+            where = self._ranges[index]
+            part = self._route.objects.copy_part(self._upload_id, index + 1, source, where)
+            if part is None:
+                round_.source_is_gone = True
+            else:
+                round_.stored[index] = part
+                self._route.tally.copied(part.length)
+        self._settle(index, None, places=0)
+
+    def _read_part(self, index: int, buffer: memoryview, remote: RemoteFile) -> None:
+        self._route.reads.read(
+            remote,
+            self._ranges[index],
+            buffer,
+            after=self._ranges[index - 1].stop if index > self._round.first else 0,
+            then=partial(self._take_part, index),
+        )
+
+    def _take_part(self, index: int, buffer: memoryview) -> None:
+        """Have what has been read hashed and stored."""
+        content = buffer[: len(self._ranges[index])]
+        if self.part_count == 1:
+            self._put_whole(content)
+            self._route.buffers.release(buffer)
+            return
+        settled = _PartSettled(partial(self._let_go, index, buffer))
+        self._round.sha256.add(index, content, settled.hashed)
+        self._store_part(index, content)
+        settled.stored()
+
+    def _store_part(self, index: int, content: memoryview) -> None:
+        tally, stored = self._route.tally, self._round.stored
+        crc, before = crc64(content), stored.get(index)
+        if before is not None:
+            tally.reread(len(content))
+            if before.crc == crc:
+                return
+            tally.lost(before.length)
+        stored[index] = self._route.objects.put_part(self._upload_id, index + 1, content, crc)
+        tally.stored(len(content))
+
+    def _put_whole(self, content: memoryview) -> None:
+        file, route = self._file, self._route
+        sha256 = sha256_hex(content)
+        if file.sha256 is None:
+            self._verify(f"git blob {file.blob_id}", f"git blob {git_blob_id(content)}")
+        else:
+            self._verify(f"SHA-256 {file.sha256}", f"SHA-256 {sha256}")
+        metadata = object_metadata(route.hub.source, file, sha256)
+        route.objects.put(file.path, content, crc64(content), metadata)
+        route.tally.stored(len(content))
+        self._finish(sha256, "transferred")
+
+    # Safety: what is stored and hashed, and known to be by a checkpoint
+
+    def _let_go(self, index: int, buffer: memoryview, state: str | None) -> None:
+        is_safe = state is None  # there will be no checkpoint
+        self._route.buffers.release(buffer, places=1 if is_safe else 0)
+        self._settle(index, state, places=0 if is_safe else 1)
+
+    def _settle(self, index: int, state: str | None, *, places: int) -> None:
+        round_ = self._round
+        with self._lock:
+            round_.settle(index, state, places)
+            is_last = round_.settled == self.part_count
+        if is_last:
+            self._end_round()
+        elif self._is_checkpoint_due():
+            self.keep_checkpoint()
+
+    def _is_checkpoint_due(self) -> bool:
+        """Return whether there is enough to make safe, or whether others wait for any place."""
+        parts = self._round.parts_since_checkpoint
+        return parts >= self._route.checkpoint_parts or (parts > 0 and self._route.buffers.are_lent)
+
+    def _write_checkpoint(self) -> None:
+        round_ = self._round
+        with self._lock:
+            checkpoint = round_.checkpoint(self._upload_id)
+        if checkpoint is not None:
+            self._route.objects.write_checkpoint(self._file.path, checkpoint)
+            with self._lock:
+                places = round_.made_safe(checkpoint.parts)
+            self._route.buffers.free(places)
+
+    # The end of a round
+
+    def _end_round(self) -> None:
+        round_ = self._round
+        with round_.checkpointing:  # not while a checkpoint frees some of them
+            places = round_.close()
+        if self._source is not None:
+            self._end_copy(self._source)
+        else:
+            self._end_move()
+        self._route.buffers.free(places)  # not before: until it is completed, a kill costs them
+
+    def _end_copy(self, source: CopySource) -> None:
+        """Complete a copy if it is the source's CRC; what is missing comes from the Hub."""
+        stored = self._round.stored
+        if len(stored) == self.part_count and self._joined_crc() == source.crc:
+            self._complete(str(self._file.sha256), "copied")
+            return
+        self._source = None
+        if self.part_count == 1 or len(stored) == self.part_count:
+            self._abort()
+        self._begin_again()
+
+    def _end_move(self) -> None:
+        sha256 = self._round.sha256.hexdigest()
+        if sha256 != self._file.sha256 and self._round.is_resumed:
+            # What was stored before may be at fault, and not the Hub.
+            self._abort()
+            self._begin_again()
+            return
+        self._verify(f"SHA-256 {self._file.sha256}", f"SHA-256 {sha256}")
+        self._complete(sha256, "transferred")
+
+    def _begin_again(self) -> None:
+        self._open_remote()
+        if not self._upload_id and self.part_count > 1:
+            self._upload_id = self._route.objects.open_upload(self._file.path, self._metadata)
+        self._round = _Round(OrderedSha256(), self._round.stored)
+        self._route.queue.begin_again(self.works())
+
+    def _abort(self) -> None:
+        self._route.objects.abort(self._upload_id)
+        self._route.tally.lost(sum(part.length for part in self._round.stored.values()))
+        self._round.stored.clear()
+        self._upload_id = ""
+
+    def _complete(self, sha256: str, action: Literal["transferred", "copied"]) -> None:
+        parts = [self._round.stored[index] for index in range(self.part_count)]
+        self._route.objects.complete_upload(self._upload_id, parts)
+        self._finish(sha256, action)
+
+    def _joined_crc(self) -> int:
+        stored = (self._round.stored[index] for index in range(self.part_count))
+        return joined_crc64((part.crc, part.length) for part in stored)
+
+    def _verify(self, announced: str, found: str) -> None:
+        if announced != found:
+            raise ChecksumMismatchError(self._file.path, expected=announced, found=found)
+
+    def _finish(self, sha256: str, action: Literal["transferred", "copied", "skipped"]) -> None:
+        seconds = round(time.monotonic() - (self._opened_at or 0), 3)
+        if self._file.sha256 is not None and self._file.size_bytes and action != "skipped":
+            self._route.objects.note_hash(self._file.path, sha256)
+        self._is_done = True
+        file = TransferredFile(
+            self._file.path,
+            self._file.size_bytes,
+            sha256,
+            action,
+            0 if action == "skipped" else seconds,
+        )
+        self._route.tally.file_done(file)
+        self._route.queue.file_done()
+
+
+@dataclass(slots=True)
+class _Round:
+    """One time through all parts: what S3 holds, how far the hash is, and how much of it is safe.
+
+    Parts before `first` are stored and hashed already, by the word of a checkpoint.
+    """
+
+    sha256: OrderedSha256
+    stored: dict[int, UploadedPart] = field(default_factory=dict)
+    first: int = 0
+    is_resumed: bool = False
+    source_is_gone: bool = False
+    settled: int = 0
+    places_held: int = 0
+    checkpointing: threading.Lock = field(default_factory=threading.Lock)
+    _states: dict[int, tuple[str | None, int]] = field(default_factory=dict)
+    _safe: int = 0
+    _contiguous: int = 0
+    _state: str | None = None
+    _crc: int = 0
+
+    def __post_init__(self) -> None:
+        self.is_resumed = self.is_resumed or bool(self.stored)
+        self._safe = self._contiguous = self.first
+
+    @property
+    def parts_since_checkpoint(self) -> int:
+        """Return how many parts a checkpoint would make safe."""
+        return self._contiguous - self._safe if self._state is not None else 0
+
+    def settle(self, index: int, state: str | None, places: int) -> None:
+        """Count a part that is stored and hashed; `state` is that of the hash after it."""
+        self.settled += 1
+        if index < self.first:
+            return
+        self.places_held += places
+        self._states[index] = (state, places)
+        while self._contiguous in self._states:
+            self._state = self._states[self._contiguous][0]
+            part = self.stored.get(self._contiguous)
+            if part is not None:
+                self._crc = joined_crc64([(part.crc, part.length)], before=self._crc)
+            self._contiguous += 1
+
+    def checkpoint(self, upload_id: str) -> Checkpoint | None:
+        """Return how far all parts are stored and hashed, if it is further than before."""
+        if not self.parts_since_checkpoint or self._state is None:
+            return None
+        return Checkpoint(upload_id, self._contiguous, self._crc, self._state)
+
+    def close(self) -> int:
+        """Return how many places are free now that all parts are settled; nothing follows."""
+        places, self.places_held = self.places_held, 0
+        self._state = None
+        return places
+
+    def made_safe(self, parts: int) -> int:
+        """Return how many places are free now that a checkpoint covers so many parts."""
+        places = sum(self._states.pop(index)[1] for index in range(self._safe, parts))
+        self._safe = parts
+        self.places_held -= places
+        return places
+
+
+def _resumed_round(
+    upload_id: str, stored: dict[int, UploadedPart], checkpoint: Checkpoint | None
+) -> _Round:
+    if checkpoint is not None and checkpoint.is_of(upload_id, stored):
+        try:
+            sha256 = OrderedSha256(checkpoint.parts, checkpoint.sha256_state)
+        except ValueError:  # of another machine, or of none
+            pass
+        else:
+            return _Round(sha256, stored, checkpoint.parts, _crc=checkpoint.crc)
+    return _Round(OrderedSha256(), stored)
+
+
+class _PartSettled:
+    """Calls `then` with the state of the hash when a part is both stored and hashed."""
+
+    def __init__(self, then: Callable[[str | None], None]) -> None:
+        self._then = then
+        self._lock = threading.Lock()
+        self._left = 2
+        self._state: str | None = None
+
+    def hashed(self, state: str | None) -> None:
+        self._state = state
+        self.stored()
+
+    def stored(self) -> None:
+        with self._lock:
+            self._left -= 1
+            is_last = self._left == 0
+        if is_last:
+            self._then(self._state)

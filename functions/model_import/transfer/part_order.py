@@ -1,0 +1,38 @@
+"""The order in which the parts of a slice are taken: two files at a time, opened beforehand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from model_import.transfer.file_transfer import FileTransfer
+    from model_import.transfer.part_queue import Work
+
+FILES_AT_A_TIME: Final = 2
+"""One SHA-256 after another keeps one core busy at most, and all threads wait for it."""
+
+
+def in_order(files: Iterable[FileTransfer], *, ahead: int) -> list[Work]:
+    """Return the parts of all files, those of each in order.
+
+    Opening a file takes several round trips, for which all threads would wait if its first part
+    began it: it is a work of its own, `ahead` works earlier.
+    """
+    left = iter(files)
+    works: list[Work] = []
+    begun: list[Iterator[Work]] = []
+    while True:
+        while len(begun) < FILES_AT_A_TIME and (file := next(left, None)) is not None:
+            if file.part_count > 1:
+                works.insert(max(0, len(works) - ahead), file.open_ahead)
+            begun.append(file.works())
+        if not begun:
+            return works
+        for parts in list(begun):
+            work = next(parts, None)
+            if work is None:
+                begun.remove(parts)
+            else:
+                works.append(work)

@@ -1,0 +1,166 @@
+"""Parts of a file that several tasks move, and its verification by the task that is last.
+
+SHA-256 goes from the first byte to the last, and no task has them all; nor can parts be read before
+the upload is completed. So the parts go to an upload at a key under `unverified/`, which nothing
+else reads. The task that finds all parts stored, and is the first to claim the file, completes it,
+reads it back in order, and makes it known by its hash; from then on the file is one that is
+elsewhere in the bucket, and is copied to its place.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import ClientError
+
+from model_import.checksums.crc64 import crc64
+from model_import.errors import ChecksumMismatchError, StagingUnavailableError
+from model_import.staging.part_sizes import part_ranges
+from model_import.staging.staged_object import object_metadata
+from model_import.transfer.read_back import ReadBack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from model_import.manifest import PartRun, RepositoryFile
+    from model_import.sources.hub.files import RemoteFile
+    from model_import.staging.unverified_objects import UnverifiedObjects
+    from model_import.staging.uploaded_part import UploadedPart
+    from model_import.transfer.file_transfer import Route
+    from model_import.transfer.part_queue import Work
+
+
+class PartRunTransfer:
+    """Moves one run of parts, each in any thread; `finish` puts a verified file in its place."""
+
+    def __init__(
+        self,
+        run: PartRun,
+        route: Route,
+        unverified: UnverifiedObjects,
+        finish: Callable[[RepositoryFile], None],
+    ) -> None:
+        self._file: Final = run.file
+        self._route = route
+        self._unverified = unverified
+        self._finish = finish
+        self._ranges = part_ranges(run.file.size_bytes, run.part_bytes)
+        self._first = run.first_number - 1
+        self._indices = range(self._first, self._first + run.count)
+        self._opening = threading.Lock()
+        self._is_open = False
+        self._upload_id = ""
+        self._remote: RemoteFile | None = None
+        self._stored: dict[int, UploadedPart] = {}
+        self._lock = threading.Lock()
+        self._left = run.count
+
+    def works(self) -> Iterator[Work]:
+        """Return the parts, in order, for the queue."""
+        return (partial(self._move_part, index) for index in self._indices)
+
+    def _move_part(self, index: int, buffer: memoryview) -> None:
+        self._open_once()
+        if self._remote is None or index in self._stored:
+            self._route.buffers.release(buffer)
+            self._settle()
+            return
+        self._route.reads.read(
+            self._remote,
+            self._ranges[index],
+            buffer,
+            after=self._ranges[index - 1].stop if index > self._first else 0,
+            then=partial(self._store_part, index),
+        )
+
+    def _open_once(self) -> None:
+        with self._opening:
+            if not self._is_open:
+                self._open()
+                self._is_open = True
+
+    def _open(self) -> None:
+        file, route = self._file, self._route
+        moved_before = sum(len(self._ranges[index]) for index in self._indices)
+        if self._is_in_place():
+            route.tally.resumed(moved_before)
+            return
+        metadata = object_metadata(route.hub.source, file, str(file.sha256))
+        self._upload_id = self._unverified.find_upload(file.path, metadata) or ""
+        if not self._upload_id:
+            route.tally.resumed(moved_before)
+            return
+        self._stored = self._stored_parts()
+        here = [self._stored[index] for index in self._indices if index in self._stored]
+        route.tally.resumed(sum(part.length for part in here))
+        remote = route.hub.open(file.path)
+        self._verify(f"{file.size_bytes} bytes", f"{remote.size_bytes} bytes")
+        self._remote = remote
+
+    def _is_in_place(self) -> bool:
+        staged = self._route.objects.find(self._file.path)
+        return staged is not None and staged.sha256_if(self._file) is not None
+
+    def _stored_parts(self) -> dict[int, UploadedPart]:
+        return {
+            part.number - 1: part
+            for part in self._unverified.stored_parts(self._upload_id)
+            if part.number <= len(self._ranges)
+            and part.length == len(self._ranges[part.number - 1])
+        }
+
+    def _store_part(self, index: int, buffer: memoryview) -> None:
+        content = buffer[: len(self._ranges[index])]
+        self._unverified.put_part(self._upload_id, index + 1, content, crc64(content))
+        self._route.tally.run_part_stored(len(content))
+        self._route.buffers.release(buffer)
+        self._settle()
+
+    def _settle(self) -> None:
+        with self._lock:
+            self._left -= 1
+            is_last = self._left == 0
+        if is_last:
+            self._end_run()
+
+    def _end_run(self) -> None:
+        file = self._file
+        if self._is_in_place() or not self._is_stored() or not self._unverified.claim(file):
+            self._route.queue.file_done()
+            return
+        if self._upload_id:
+            in_order = [self._stored[index] for index in range(len(self._ranges))]
+            self._unverified.complete_upload(self._upload_id, in_order)
+        whole = self._unverified.find_whole(file.path)
+        if whole is None:
+            why = f"{file.path!r} has neither an upload nor an object under unverified/"
+            raise StagingUnavailableError(self._unverified.bucket, why)
+        self._verify(f"{file.size_bytes} bytes", f"{whole.size_bytes} bytes")
+        self._route.tally.take_on(file)
+        read_back = ReadBack(whole, self._ranges, self._route, self._end_read_back)
+        self._route.queue.append(read_back.works())
+
+    def _is_stored(self) -> bool:
+        """Return whether all parts of the file are; if not, whoever stores the last one goes on."""
+        if self._upload_id:
+            try:
+                self._stored = self._stored_parts()
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "NoSuchUpload":
+                    raise
+                self._upload_id = ""  # completed meanwhile
+        return not self._upload_id or len(self._stored) == len(self._ranges)
+
+    def _end_read_back(self, sha256: str) -> None:
+        file = self._file
+        if sha256 != file.sha256:
+            self._unverified.delete(file.path)
+        self._verify(f"SHA-256 {file.sha256}", f"SHA-256 {sha256}")
+        self._unverified.note_hash(file.path, sha256)
+        self._finish(file)
+
+    def _verify(self, announced: str, found: str) -> None:
+        if announced != found:
+            raise ChecksumMismatchError(self._file.path, expected=announced, found=found)

@@ -1,0 +1,279 @@
+"""Files from the Hub to S3 in one pass through memory: ranges become parts, every byte is hashed.
+
+Threads take the parts of two files at a time, each file's in order. Each reads a range into a
+buffer, hands the buffer to the file's SHA-256 and to S3, and takes the next. A buffer is free when
+both are done with it, so a slow part holds back the hash of the later ones but nothing else, until
+the spare buffers are used up. A thread takes its buffer before its part: the parts under way are
+then always the first of those left, the one that a hash waits for is among them, and nothing waits
+in a circle.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from model_import.errors import TRANSIENT, ModelImportError
+from model_import.staging.errors import staging_errors
+from model_import.staging.part_sizes import PART_BYTES_BY_DEFAULT, part_bytes, part_ranges
+from model_import.staging.presigned_puts import PresignedPuts
+from model_import.staging.store import StagedObjects
+from model_import.staging.unverified_objects import UnverifiedObjects
+from model_import.transfer.concurrency import ConcurrencyController, Sample, WorkerGate
+from model_import.transfer.file_transfer import FileTransfer, Route
+from model_import.transfer.part_buffers import PartBuffers
+from model_import.transfer.part_order import in_order
+from model_import.transfer.part_queue import PartQueue
+from model_import.transfer.part_run_transfer import PartRunTransfer
+from model_import.transfer.progress import Progress, Tally
+from model_import.transfer.range_reads import Patience, RangeReads
+from model_import.transport.retries import Retries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mypy_boto3_s3 import S3Client
+
+    from model_import.manifest import RepositoryFile, Slice, TransferReport
+    from model_import.sources.hub.files import HubFiles
+    from model_import.transport.retries import TransientError
+
+
+@dataclass(frozen=True, slots=True)
+class TransferSettings:
+    """How much is under way at once.
+
+    Memory is `parts_in_flight × part bytes`, whatever the size of the slice, and about half a MiB a
+    connection. Parts have `part_bytes_minimum` up to 10,000 of them a file. On a network with
+    latency the connections decide; spare buffers, half as many, keep the Hub's connections busy
+    while S3 is slow.
+    """
+
+    connections: int = 32
+    """At most; the transfer begins with `connections_at_start` and finds out what helps."""
+    spare_buffers: int = 16
+    part_bytes_minimum: int = PART_BYTES_BY_DEFAULT
+    connections_at_start: int = 16
+    progress_seconds: float = 0.5
+    """How often `on_progress` is called at most."""
+    stop_seconds: float = 5
+    """How long a failed transfer waits for parts on their way to S3 before it cuts them off."""
+    attempts: int = 8
+    """How often a request to S3 is tried."""
+    patience_seconds: float = math.inf
+    """How long S3 may fail in a row."""
+    patience: Patience = field(default_factory=Patience)
+    bucket_owner: str | None = None
+    """The account that the staging bucket must belong to."""
+
+    @property
+    def parts_in_flight(self) -> int:
+        """Return how many parts are in memory, and how many a kill has read twice, at most."""
+        return self.connections + self.spare_buffers
+
+    @property
+    def checkpoint_parts(self) -> int:
+        """Return how many parts one checkpoint of a hash makes safe, while buffers are left."""
+        return self.spare_buffers // 2 + 1
+
+
+def transfer_slice(  # noqa: PLR0913 what it moves, between what, and how
+    slice_: Slice,
+    hub: HubFiles,
+    s3_client: S3Client,
+    settings: TransferSettings,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    *,
+    sleep: Callable[[float], object] | None = None,
+) -> TransferReport:
+    """Move the files of a slice, all of them or, at the first failure, none further.
+
+    On any way out there is no thread left; after a failure `hub` is closed. Uploads stay open, for
+    the next try to go on with, unless the failure is one that no further try will mend.
+    `s3_client` must be made with `presigned_puts.PRESIGNING`. `on_progress` is called by the thread
+    that called this, when something has changed and once at the end; what it raises is a failure,
+    too. `sleep` replaces the waits before S3 is asked again.
+
+    Raises:
+        ChecksumMismatchError: a file is not the one that the Hub announced.
+        HubUnavailableError, RepositoryGatedError, …: as `HubFiles` does.
+        StagingRefusedError, StagingUnavailableError, CertificateUntrustedError: S3 refused, did not
+            answer, or was not S3.
+    """
+    with staging_errors(slice_.staging.bucket):
+        transfer = _SliceTransfer(slice_, hub, s3_client, settings, sleep)
+    return transfer.run(on_progress)
+
+
+class _SliceTransfer:
+    def __init__(
+        self,
+        slice_: Slice,
+        hub: HubFiles,
+        s3_client: S3Client,
+        settings: TransferSettings,
+        sleep: Callable[[float], object] | None,
+    ) -> None:
+        self._bucket = slice_.staging.bucket
+        self._hub = hub
+        self._settings = settings
+        self._stopped = threading.Event()
+        self._tally = Tally(slice_)
+        self._throttlings = 0
+        hub.report_failures(self._note_failure)
+        retries = Retries(settings.attempts, self._stopped, sleep, settings.patience_seconds)
+        self._puts = PresignedPuts(
+            s3_client,
+            self._bucket,
+            connections=settings.connections,
+            retries=retries,
+            bucket_owner=settings.bucket_owner,
+            on_failure=self._note_failure,
+            on_sent=self._tally.sent,
+        )
+        owner = settings.bucket_owner
+        self._objects = StagedObjects(s3_client, self._puts, slice_.staging, owner)
+        self._unverified = UnverifiedObjects(s3_client, self._puts, slice_, retries, owner)
+        runs = slice_.part_runs
+        self._buffers = PartBuffers(settings.parts_in_flight, self._longest_part_bytes(slice_))
+        self._queue = PartQueue(pending=len(slice_.files) + len(runs))
+        self._reads = RangeReads(self._buffers, self._queue, self._tally, settings.patience)
+        self._route = Route(
+            hub=hub,
+            buffers=self._buffers,
+            objects=self._objects,
+            tally=self._tally,
+            reads=self._reads,
+            queue=self._queue,
+            checkpoint_parts=settings.checkpoint_parts,
+        )
+        self._verified: list[RepositoryFile] = []
+        # Runs first: whoever stores the last part of a file has its verification still to do.
+        for run in runs:
+            moving = PartRunTransfer(run, self._route, self._unverified, self._put_in_place)
+            self._queue.append(moving.works())
+        self._files = [self._file_transfer(file) for file in slice_.files]
+        self._queue.append(in_order(self._files, ahead=settings.parts_in_flight))
+        parts = sum(file.part_count for file in self._files)
+        # Of the whole file: one of the tasks reads back all of it.
+        parts += sum(len(part_ranges(run.file.size_bytes, run.part_bytes)) for run in runs)
+        self._threads = min(settings.connections, parts)
+        self._controller = ConcurrencyController(
+            at_start=settings.connections_at_start,
+            at_most=settings.connections,
+            cores=os.process_cpu_count() or 1,
+        )
+        self._gate = WorkerGate(self._controller.limit)
+
+    def _longest_part_bytes(self, slice_: Slice) -> int:
+        whole = (min(file.size_bytes, self._part_bytes(file)) for file in slice_.files)
+        runs = (max(run.part_bytes, self._part_bytes(run.file)) for run in slice_.part_runs)
+        return max((*whole, *runs), default=0)
+
+    def _part_bytes(self, file: RepositoryFile) -> int:
+        return part_bytes(file.size_bytes, at_least=self._settings.part_bytes_minimum)
+
+    def _file_transfer(self, file: RepositoryFile) -> FileTransfer:
+        return FileTransfer(file, self._part_bytes(file), self._route)
+
+    def _put_in_place(self, file: RepositoryFile) -> None:
+        self._verified.append(file)
+        transfer = self._file_transfer(file)
+        self._files.append(transfer)
+        self._queue.append(transfer.works())
+
+    def run(self, on_progress: Callable[[Progress], None]) -> TransferReport:
+        try:
+            with staging_errors(self._bucket):
+                self._move(on_progress)
+                for file in self._verified:
+                    self._unverified.delete(file.path)
+        except BaseException as error:
+            if isinstance(error, ModelImportError) and not isinstance(error, TRANSIENT):
+                failures = self._objects.abort_open(self._paths_of_earlier_tries())
+                failures += self._unverified.abort_open()
+                for failure in failures:
+                    error.add_note(f"An upload is still open, since aborting it failed: {failure}")
+            raise
+        finally:
+            self._puts.close()
+        return self._tally.report()
+
+    def _paths_of_earlier_tries(self) -> list[str]:
+        """Return the files in parts whose uploads this try did not come to look at."""
+        return [file.path for file in self._files if file.part_count > 1 and not file.is_opened]
+
+    def _move(self, on_progress: Callable[[Progress], None]) -> None:
+        with ThreadPoolExecutor(self._settings.connections + 1, "transfer") as threads:
+            workers: set[Future[None]] = set()
+            try:
+                for _ in range(self._threads):
+                    workers.add(threads.submit(self._move_parts))
+                self._watch(workers, on_progress)
+            except BaseException:
+                self._stop(workers)
+                keeping = threads.submit(self._keep_checkpoints)
+                wait([keeping], self._settings.stop_seconds)
+                self._puts.close()
+                raise
+
+    def _move_parts(self) -> None:
+        while self._gate.enter():
+            try:
+                if not self._queue.move_next(self._buffers):
+                    return
+            finally:
+                self._gate.leave()
+
+    def _watch(self, workers: set[Future[None]], on_progress: Callable[[Progress], None]) -> None:
+        told: Progress | None = None
+        running = workers
+        while running:
+            done, running = wait(running, self._settings.progress_seconds, FIRST_EXCEPTION)
+            for worker in done:
+                worker.result()
+            self._reads.look()
+            self._adapt()
+            if running and (progress := self._tally.progress()) != told:
+                on_progress(progress)
+                told = progress
+        on_progress(self._tally.progress())
+
+    def _adapt(self) -> None:
+        progress = self._tally.progress()
+        sample = Sample(
+            now_seconds=time.monotonic(),
+            bytes_moved=progress.traffic_bytes,
+            cpu_seconds=time.process_time(),
+            throttlings=self._throttlings,
+        )
+        limit = self._controller.observe(sample)
+        self._gate.open_to(limit)
+        self._tally.allowed(limit)
+
+    def _note_failure(self, failure: TransientError) -> None:
+        self._tally.retried()
+        if failure.is_stall:
+            self._tally.stalled()
+        # Lost updates between threads are harmless: one of them is enough to back off.
+        self._throttlings += failure.is_throttling
+
+    def _stop(self, workers: set[Future[None]]) -> None:
+        self._stopped.set()
+        self._gate.close()
+        self._queue.close()
+        self._buffers.close()
+        self._reads.close()
+        self._hub.close()
+        wait(workers, self._settings.stop_seconds)
+
+    def _keep_checkpoints(self) -> None:
+        for file in self._files:
+            with suppress(Exception):  # the next try reads again what this one does not vouch for
+                file.keep_checkpoint()

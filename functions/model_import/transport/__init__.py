@@ -1,0 +1,1 @@
+"""HTTP without opinions: connection pools, one response, retries."""

@@ -1,0 +1,279 @@
+"""Kept-alive HTTP connections for many threads, by way of a proxy where there is one.
+
+As every Python HTTP client does, this reads the proxies (`HTTPS_PROXY`, `NO_PROXY`, …) and the
+certificate authorities (`SSL_CERT_FILE`, or a bundle that a variable names) from the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import threading
+import weakref
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit, urlunsplit
+from urllib.request import getproxies, proxy_bypass
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from model_import.transport.direct_response import DirectResponse, SecureHttpResponse, read_directly
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from urllib.parse import SplitResult
+
+
+class PoolsClosedError(Exception):
+    """A request was made, or was under way, when the pools were closed."""
+
+
+class Cut:
+    """Ends one request from another thread, whether it waits for an answer or reads one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._is_cut = False
+
+    def __call__(self) -> None:
+        """Drop the connection; the thread that reads from it is woken by an error."""
+        with self._lock:
+            self._is_cut = True
+            if self._socket is not None:
+                _shut_down(self._socket)
+
+    def bind(self, connected: object) -> None:
+        """Take note of the connection that the request goes over."""
+        if isinstance(connected, socket.socket):
+            with self._lock:
+                self._socket = connected
+                if self._is_cut:
+                    _shut_down(connected)
+
+    def release(self) -> None:
+        """Let go of the connection, which may serve another request from now on."""
+        with self._lock:
+            self._socket = None
+
+
+class HttpPools:
+    """Requests without retries and redirects; `close` also ends those that are under way."""
+
+    def __init__(
+        self,
+        *,
+        connections: int,
+        connect_timeout_seconds: float,
+        read_timeout_seconds: float,
+        ca_bundle_variables: tuple[str, ...] = ("REQUESTS_CA_BUNDLE",),
+    ) -> None:
+        self.closed = threading.Event()
+        self._sockets = _OpenSockets()
+        self._cuts = _CutsOfThreads()
+        self._classes = _watched_pool_classes(self._sockets, self._cuts)
+        self._settings: dict[str, Any] = {
+            "maxsize": connections,
+            "block": False,
+            "retries": False,
+            "timeout": urllib3.Timeout(connect=connect_timeout_seconds, read=read_timeout_seconds),
+            "ca_certs": _ca_bundle(ca_bundle_variables),
+        }
+        self._proxies = getproxies()
+        self._proxies_of_hosts: dict[tuple[str, str | None], str | None] = {}
+        self._managers: dict[str | None, urllib3.PoolManager] = {}
+        self._managers_lock = threading.Lock()
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: Iterable[memoryview] | None = None,
+        cut: Cut | None = None,
+    ) -> DirectResponse:
+        """Return the response, whose body is still to be read as it came over the wire.
+
+        A body is sent piece by piece, and `headers` have its length.
+        `cut` ends the request until it is released, which is to be done with the body read.
+
+        Raises:
+            PoolsClosedError: `close` was called before or meanwhile.
+            urllib3.exceptions.HTTPError: there was no response.
+        """
+        self._cuts.current = cut
+        try:
+            taker, target = self._taker(url)
+            response = taker.urlopen(
+                method,
+                target,
+                headers=headers,
+                body=body,  # type: ignore[arg-type] # http.client sends any buffer
+                redirect=False,
+                preload_content=False,
+                decode_content=False,
+            )
+            return cast("DirectResponse", response)  # by the connections of its own classes
+        except urllib3.exceptions.HTTPError as error:
+            if self.closed.is_set():
+                raise PoolsClosedError from error
+            raise
+        finally:
+            self._cuts.current = None
+
+    def close(self) -> None:
+        """Drop every connection, idle or in use; threads that wait on one are woken."""
+        self.closed.set()
+        self._sockets.shut()
+        with self._managers_lock:
+            for manager in self._managers.values():
+                manager.clear()
+
+    def _taker(self, url: str) -> tuple[urllib3.PoolManager | HTTPConnectionPool, str]:
+        """Return what takes a request, and the form in which it is told the URL.
+
+        A manager encodes all of a URL anew, character by character, before its pool does so again:
+        with a signed location that is a quarter of what a request costs.
+        """
+        parts = urlsplit(url)
+        proxy = self._proxy(parts)
+        manager = self._manager(proxy)
+        if proxy is not None or parts.hostname is None:
+            return manager, url
+        pool = manager.connection_from_host(parts.hostname, parts.port, parts.scheme)
+        return pool, urlunsplit(("", "", parts.path or "/", parts.query, ""))
+
+    def _manager(self, proxy: str | None) -> urllib3.PoolManager:
+        with self._managers_lock:
+            if self.closed.is_set():
+                raise PoolsClosedError
+            if proxy not in self._managers:
+                self._managers[proxy] = self._new_manager(proxy)
+            return self._managers[proxy]
+
+    def _proxy(self, parts: SplitResult) -> str | None:
+        """Return what is on the way to a host; every look for it goes through all variables."""
+        place = parts.scheme, parts.hostname
+        if place not in self._proxies_of_hosts:
+            self._proxies_of_hosts[place] = self._find_proxy(*place)
+        return self._proxies_of_hosts[place]
+
+    def _find_proxy(self, scheme: str, hostname: str | None) -> str | None:
+        if hostname is None or proxy_bypass(hostname):
+            return None
+        return self._proxies.get(scheme) or self._proxies.get("all")
+
+    def _new_manager(self, proxy: str | None) -> urllib3.PoolManager:
+        if proxy is None:
+            manager = urllib3.PoolManager(**self._settings)
+        else:
+            user = urlsplit(proxy).netloc.rpartition("@")[0]
+            headers = urllib3.make_headers(proxy_basic_auth=user) if user else None
+            manager = urllib3.ProxyManager(proxy, proxy_headers=headers, **self._settings)
+        manager.pool_classes_by_scheme = self._classes
+        return manager
+
+
+class _CutsOfThreads(threading.local):
+    current: Cut | None = None
+
+
+class _OpenSockets:
+    """The sockets in use or kept alive, so that they can be shut from another thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._shut = False
+
+    def add(self, connected: object) -> None:
+        if not isinstance(connected, socket.socket):
+            return  # TLS within a TLS proxy; its timeouts end it
+        with self._lock:
+            self._sockets.add(connected)
+            if self._shut:
+                _shut_down(connected)
+
+    def shut(self) -> None:
+        with self._lock:
+            self._shut = True
+            for connected in self._sockets:
+                _shut_down(connected)
+
+
+def untrusted_certificate(error: BaseException) -> str | None:
+    """Return why a certificate was refused, if that is what an error of a request comes from."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ssl.SSLCertVerificationError):
+            return seen.verify_message
+        inner = next((arg for arg in seen.args if isinstance(arg, BaseException)), None)
+        seen = inner or seen.__cause__ or seen.__context__
+    return None
+
+
+def _shut_down(connected: socket.socket) -> None:
+    with suppress(OSError):
+        # Not `connected.shutdown`: on a TLS socket that lets a reading thread go on without TLS.
+        socket.socket.shutdown(connected, socket.SHUT_RDWR)
+
+
+def _watched_pool_classes(
+    sockets: _OpenSockets, cuts: _CutsOfThreads
+) -> dict[str, type[HTTPConnectionPool]]:
+    """Return pool classes whose connections enter their socket as soon as there is one.
+
+    Their responses read into the buffer that they are given, without a copy.
+    """
+
+    def connected(connection: HTTPConnection) -> None:
+        sockets.add(connection.sock)
+        requested(connection)
+
+    def requested(connection: HTTPConnection) -> None:
+        if cuts.current is not None:
+            cuts.current.bind(connection.sock)
+
+    class Connection(HTTPConnection):
+        def connect(self) -> None:
+            super().connect()
+            connected(self)
+
+        def request(self, *args: Any, **settings: Any) -> None:  # noqa: ANN401 as the base
+            requested(self)
+            super().request(*args, **settings)
+
+        def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override] # as the base
+            return read_directly(super().getresponse())
+
+    class SecureConnection(HTTPSConnection):
+        response_class = SecureHttpResponse
+
+        def connect(self) -> None:
+            super().connect()
+            connected(self)
+
+        def request(self, *args: Any, **settings: Any) -> None:  # noqa: ANN401 as the base
+            requested(self)
+            super().request(*args, **settings)
+
+        def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override] # as the base
+            return read_directly(super().getresponse())
+
+    class Pool(HTTPConnectionPool):
+        ConnectionCls = Connection
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = SecureConnection
+
+    return {"http": Pool, "https": SecurePool}
+
+
+def _ca_bundle(variables: tuple[str, ...]) -> str | None:
+    """Return the bundle that the first set variable names; None is OpenSSL's own choice."""
+    # OpenSSL reads SSL_CERT_FILE and SSL_CERT_DIR itself.
+    return next((path for name in variables if (path := os.environ.get(name))), None)

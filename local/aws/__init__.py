@@ -1,0 +1,1 @@
+"""AWS on one machine: moto, mended, with what it lacks."""

@@ -1,0 +1,1 @@
+"""The template deployed to the local AWS, and its executions."""

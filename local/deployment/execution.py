@@ -1,0 +1,131 @@
+"""Starts one execution in the local AWS and follows its history to the end."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from local.deployment.local_aws import LocalAws
+
+_POLL_SECONDS: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an execution ended, in the form that `--json` prints."""
+
+    status: str
+    error: str | None
+    cause: str | None
+    findings: list[dict[str, Any]]
+    model_arn: str | None
+    model_name: str | None
+    answer: str | None
+    states: list[str]
+    manifest: str | None
+    seconds: float
+
+
+class FollowedExecution:
+    """One execution; iterate over `states_entered` while it runs, then take its `outcome`."""
+
+    def __init__(self, aws: LocalAws, arn: str) -> None:
+        """Follow an execution that was started."""
+        self._client = aws.account.client("stepfunctions")
+        self._started = time.monotonic()
+        self.arn = arn
+
+    @property
+    def name(self) -> str:
+        """Return its name, under which its records lie."""
+        return self.arn.rpartition(":")[2]
+
+    def states_entered(self, on_poll: Callable[[], None] = lambda: None) -> Iterator[str]:
+        """Yield the names of states as they are entered, until the execution has ended.
+
+        `on_poll` is called between two looks at the history.
+        """
+        seen = 0
+        running = True
+        while running:
+            # The status first: what was entered before the end is then in the history.
+            running = self._describe()["status"] == "RUNNING"
+            names = self._state_names(self.history())
+            yield from names[seen:]
+            seen = len(names)
+            on_poll()
+            if running:
+                time.sleep(_POLL_SECONDS)
+
+    def outcome(self) -> Outcome:
+        """Return how it ended."""
+        described, history, output = self._describe(), self.history(), self.output()
+        validated = _last_output(history, "Validate Repository")
+        prepared = _last_output(history, "Prepare Repository")
+        plan = validated.get("plan", {})
+        return Outcome(
+            status=described["status"],
+            error=described.get("error"),
+            cause=described.get("cause"),
+            findings=validated.get("findings", []),
+            model_arn=output.get("model_arn"),
+            model_name=output.get("model_name") or plan.get("model_name"),
+            answer=output.get("smoke_test", {}).get("answer"),
+            states=self._state_names(history),
+            manifest=prepared.get("manifest_uri"),
+            seconds=round(time.monotonic() - self._started, 1),
+        )
+
+    def output(self) -> dict[str, Any]:
+        """Return its output, {} when it has none."""
+        output: dict[str, Any] = json.loads(self._describe().get("output") or "{}")
+        return output
+
+    def history(self) -> list[dict[str, Any]]:
+        """Return the events of the execution."""
+        pages = self._client.get_paginator("get_execution_history").paginate(
+            executionArn=self.arn, includeExecutionData=True
+        )
+        return [event for page in pages for event in page["events"]]
+
+    def _describe(self) -> dict[str, Any]:
+        described: dict[str, Any] = self._client.describe_execution(executionArn=self.arn)
+        return described
+
+    @staticmethod
+    def _state_names(history: list[dict[str, Any]]) -> list[str]:
+        return [
+            event["stateEnteredEventDetails"]["name"]
+            for event in history
+            if "stateEnteredEventDetails" in event
+        ]
+
+
+class Execution(FollowedExecution):
+    """An execution of the import, started here."""
+
+    def __init__(self, aws: LocalAws, execution_input: object, name: str | None = None) -> None:
+        """Start it."""
+        request = {"stateMachineArn": aws.stack.state_machine_arn}
+        if name:
+            request["name"] = name
+        client = aws.account.client("stepfunctions")
+        started = client.start_execution(input=json.dumps(execution_input), **request)
+        super().__init__(aws, started["executionArn"])
+
+
+def _last_output(history: list[dict[str, Any]], state: str) -> dict[str, Any]:
+    """Return the payload that the state's function returned, {} when it never did."""
+    entered = None
+    payload: dict[str, Any] = {}
+    for event in history:
+        if details := event.get("stateEnteredEventDetails"):
+            entered = details["name"]
+        elif entered == state and (done := event.get("taskSucceededEventDetails")):
+            payload = json.loads(done["output"])["Payload"]
+    return payload

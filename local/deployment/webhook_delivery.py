@@ -1,0 +1,20 @@
+"""The Hub's side of a webhook: a delivery to the URL of the stack, with the secret of the stack."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import urllib3
+
+if TYPE_CHECKING:
+    from local.deployment.local_aws import LocalAws
+
+
+def deliver(aws: LocalAws, payload: bytes) -> int:
+    """Post a payload as the Hub does, and return the status of the answer."""
+    outputs = aws.stack.outputs
+    secrets = aws.account.client("secretsmanager")
+    secret = secrets.get_secret_value(SecretId=outputs["WebhookSecretArn"])["SecretString"]
+    headers = {"Content-Type": "application/json", "X-Webhook-Secret": secret}
+    answer = urllib3.request("POST", outputs["WebhookUrl"], body=payload, headers=headers)
+    return answer.status

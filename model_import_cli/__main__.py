@@ -1,0 +1,22 @@
+"""`model-import`, the commands together."""
+
+from __future__ import annotations
+
+import click
+
+from model_import_cli.check import check
+from model_import_cli.teardown import teardown
+from model_import_cli.watch import watch
+from model_import_cli.webhook import webhook
+
+
+@click.group()
+def main() -> None:
+    """From a Hugging Face repository id to a model on Amazon Bedrock."""
+
+
+for command in (check, watch, webhook, teardown):
+    main.add_command(command)
+
+if __name__ == "__main__":
+    main(prog_name="model-import")

@@ -1,0 +1,1 @@
+"""A Hub that serves a folder, and refuses what the Hub refuses."""

@@ -1,0 +1,52 @@
+"""Part sizes against the limits of S3."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, strategies as st
+
+from model_import.staging.part_sizes import (
+    MIB,
+    PART_BYTES_AT_LEAST,
+    PART_BYTES_AT_MOST,
+    PARTS_AT_MOST,
+    part_bytes,
+    part_ranges,
+)
+
+LARGEST_FILE = PART_BYTES_AT_MOST * PARTS_AT_MOST
+
+
+@given(st.integers(0, LARGEST_FILE), st.integers(PART_BYTES_AT_LEAST, PART_BYTES_AT_MOST))
+def test_every_file_that_s3_takes_fits_its_limits(file_bytes: int, at_least: int) -> None:
+    size = part_bytes(file_bytes, at_least=at_least)
+
+    assert at_least <= size <= PART_BYTES_AT_MOST
+    assert size * PARTS_AT_MOST >= file_bytes
+
+
+def test_a_shard_of_five_gigabytes_has_parts_of_the_usual_size() -> None:
+    assert part_bytes(4_900_000_000, at_least=16 * MIB) == 16 * MIB
+
+
+def test_parts_grow_when_ten_thousand_would_not_do() -> None:
+    assert part_bytes(160_000 * MIB, at_least=16 * MIB) == 16 * MIB
+    assert part_bytes(160_000 * MIB + 1, at_least=16 * MIB) == 17 * MIB
+
+
+def test_a_file_beyond_the_limits_of_s3_is_refused() -> None:
+    with pytest.raises(ValueError, match="do not fit 10000 parts"):
+        part_bytes(LARGEST_FILE + 1, at_least=16 * MIB)
+
+
+@given(st.integers(0, 10_000), st.integers(1, 3_000))
+def test_the_parts_are_the_file_without_gap_or_overlap(file_bytes: int, size: int) -> None:
+    ranges = part_ranges(file_bytes, size)
+
+    assert [byte for part in ranges for byte in part] == list(range(file_bytes))
+    assert all(len(part) == size for part in ranges[:-1])
+    assert 0 < len(ranges[-1]) <= size or file_bytes == 0
+
+
+def test_an_empty_file_is_one_empty_part() -> None:
+    assert part_ranges(0, 100) == [range(0)]
