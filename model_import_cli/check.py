@@ -15,7 +15,7 @@ import click
 from botocore.exceptions import BotoCoreError
 from rich.console import Console
 
-from model_import.bedrock.account import ACCOUNT_CALLS
+from model_import.aws.refusals import ACCOUNT_CALLS
 from model_import.bedrock.rules import bedrock_rules
 from model_import.errors import (
     AwsUnavailableError,

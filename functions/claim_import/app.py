@@ -11,7 +11,7 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from model_import.aws.bucket_owner import expecting_owner
-from model_import.bedrock.account import ACCOUNT_CALLS
+from model_import.aws.refusals import ACCOUNT_CALLS
 from model_import.claim.claims import Claims
 from model_import.claim.course import choose_course
 from model_import.request.wanted_import import WantedImport

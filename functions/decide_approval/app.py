@@ -11,8 +11,8 @@ from aws_lambda_powertools import Logger
 
 from model_import.approval.answer import ApprovalDesk
 from model_import.approval.page import HEADERS, UNAVAILABLE
+from model_import.aws.refusals import ACCOUNT_CALLS
 from model_import.aws.rotated_secret import RotatedSecret
-from model_import.bedrock.account import ACCOUNT_CALLS
 from model_import.errors import ModelImportError
 
 if TYPE_CHECKING:

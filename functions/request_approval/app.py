@@ -10,8 +10,8 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from model_import.approval.request import ApprovalRequester, ApprovalSettings
+from model_import.aws.refusals import ACCOUNT_CALLS
 from model_import.aws.rotated_secret import RotatedSecret
-from model_import.bedrock.account import ACCOUNT_CALLS
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

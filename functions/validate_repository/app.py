@@ -12,7 +12,7 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from model_import.assessment.plan import make_plan
-from model_import.bedrock.account import ACCOUNT_CALLS
+from model_import.aws.refusals import ACCOUNT_CALLS
 from model_import.errors import ModelNotImportableError
 from model_import.forecast.estimate import forecast
 from model_import.preflight.account import AccountClients, check_account

@@ -25,7 +25,7 @@ from support.fakes.fake_repository import (
 from model_import.aws.records import read_record, split_s3_uri, write_record
 from model_import.errors import ChecksumMismatchError
 from model_import.manifest import Manifest, RepositoryFile, Slice, StagedFile, Staging
-from model_import.model_files.selection import INDEX
+from model_import.model_files.names import INDEX
 from model_import.preparation.prepare import Prepared, prepare
 from model_import.preparation.slicing import FanOut
 

@@ -22,7 +22,7 @@ from model_import.approval.record import (
     record_decision,
     record_told,
 )
-from model_import.bedrock.account import naming_refusals
+from model_import.aws.refusals import translate_aws_errors
 from model_import.errors import ApprovalDeclinedError
 
 if TYPE_CHECKING:
@@ -54,13 +54,13 @@ class ApprovalDesk:
         """
         if method not in (*_READING, "POST"):
             return page.METHOD_REFUSED
-        with naming_refusals("secretsmanager"):
+        with translate_aws_errors("secretsmanager"):
             link = read_link(path, query, self.secret)
         if link is None:
             return page.INVALID
         if link.expires_at <= self.clock():
             return page.EXPIRED
-        with naming_refusals("dynamodb"):
+        with translate_aws_errors("dynamodb"):
             approval = find_request(self.table, link.approval_id)
         if approval is None:
             return page.UNKNOWN
@@ -71,12 +71,12 @@ class ApprovalDesk:
     def _decide(self, approval: Approval, link: DecisionLink) -> Approval:
         """Return the request as it stands once the link's decision is made, or another was."""
         decision = link.decision
-        with naming_refusals("dynamodb"):
+        with translate_aws_errors("dynamodb"):
             record_decision(self.table, link.approval_id, decision, int(self.clock()))
             approval = find_request(self.table, link.approval_id) or approval
         if approval.decision is decision and approval.told is None and approval.task_token:
             told = self._tell(approval, decision, approval.task_token)
-            with naming_refusals("dynamodb"):
+            with translate_aws_errors("dynamodb"):
                 record_told(self.table, link.approval_id, told)
                 approval = find_request(self.table, link.approval_id) or approval
         return approval
@@ -87,7 +87,7 @@ class ApprovalDesk:
             self.states.exceptions.TaskDoesNotExist,
             self.states.exceptions.TaskTimedOut,
         )
-        with naming_refusals("states"):
+        with translate_aws_errors("states"):
             try:
                 if decision is Decision.APPROVE:
                     output = {"approved_by": "link", "at": _moment(approval)}

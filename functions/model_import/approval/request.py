@@ -14,7 +14,7 @@ from model_import.approval.message import approval_message
 from model_import.approval.record import Approval, store_request
 from model_import.approval.subject import ApprovalSubject
 from model_import.aws.event_bus import EventNotPublishedError, publish_events
-from model_import.bedrock.account import naming_refusals
+from model_import.aws.refusals import translate_aws_errors
 from model_import.errors import AwsUnavailableError
 
 if TYPE_CHECKING:
@@ -75,10 +75,10 @@ class ApprovalRequester:
             task_token=task_token,
         )
         message = approval_message(approval, self._links(approval), task_token)
-        with naming_refusals("dynamodb"):
+        with translate_aws_errors("dynamodb"):
             store_request(self.table, approval)
         self._put_event(approval, plan, findings)
-        with naming_refusals("sns"):
+        with translate_aws_errors("sns"):
             publish(self.sns, self.settings.topic_arn, message)
         return approval.approval_id
 
@@ -95,14 +95,14 @@ class ApprovalRequester:
             "forecast": plan["forecast"],
             "findings": [finding for finding in findings if finding["severity"] == "warning"],
         }
-        with naming_refusals("events"):
+        with translate_aws_errors("events"):
             try:
                 publish_events(self.events, SOURCE, WAITING, [detail])
             except EventNotPublishedError as error:
                 raise AwsUnavailableError("events:PutEvents", str(error)) from error
 
     def _links(self, approval: Approval) -> dict[Decision, str]:
-        with naming_refusals("secretsmanager"):
+        with translate_aws_errors("secretsmanager"):
             key = self.secret.current()
         return {
             decision: self.settings.url

@@ -6,18 +6,14 @@ What cannot be read is never taken for absent: a model that is overlooked is imp
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
+from model_import.aws.refusals import translate_aws_errors
 from model_import.bedrock.rules import bedrock_rules
 from model_import.errors import AwsUnavailableError, PermissionMissingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import datetime
 
     from mypy_boto3_bedrock import BedrockClient
@@ -26,10 +22,6 @@ if TYPE_CHECKING:
 
 MODELS_QUOTA: Final = "L-45B04988"
 JOBS_QUOTA: Final = "L-5F098EFA"
-ACCOUNT_CALLS: Final = Config(
-    connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2}
-)
-"""For the clients that read an account: an answer in seconds, or an error that is tried later."""
 _CONCURRENT_REQUESTS: Final = 8
 
 
@@ -81,7 +73,7 @@ def read_models(bedrock: BedrockClient) -> tuple[ImportedModel, ...]:
         PermissionMissingError: The caller may not list models or read tags.
         AwsUnavailableError: Bedrock did not answer.
     """
-    with naming_refusals("bedrock"):
+    with translate_aws_errors("bedrock"):
         pages = bedrock.get_paginator("list_imported_models").paginate()
         found = [summary for page in pages for summary in page["modelSummaries"]]
     arns = [summary["modelArn"] for summary in found]
@@ -99,7 +91,7 @@ def read_running_jobs(bedrock: BedrockClient) -> tuple[RunningJob, ...]:
         PermissionMissingError: The caller may not list jobs or read tags.
         AwsUnavailableError: Bedrock did not answer.
     """
-    with naming_refusals("bedrock"):
+    with translate_aws_errors("bedrock"):
         pages = bedrock.get_paginator("list_model_import_jobs").paginate(statusEquals="InProgress")
         found = [summary for page in pages for summary in page["modelImportJobSummaries"]]
     arns = [summary["jobArn"] for summary in found]
@@ -116,7 +108,7 @@ def read_past_jobs(bedrock: BedrockClient, name_part: str) -> tuple[PastJob, ...
         PermissionMissingError: The caller may not list jobs.
         AwsUnavailableError: Bedrock did not answer.
     """
-    with naming_refusals("bedrock"):
+    with translate_aws_errors("bedrock"):
         pages = bedrock.get_paginator("list_model_import_jobs").paginate(nameContains=name_part)
         return tuple(_past_job(job) for page in pages for job in page["modelImportJobSummaries"])
 
@@ -128,7 +120,7 @@ def has_model(bedrock: BedrockClient, model_arn: str) -> bool:
         PermissionMissingError: The caller may not look at models.
         AwsUnavailableError: Bedrock did not answer.
     """
-    with naming_refusals("bedrock"):
+    with translate_aws_errors("bedrock"):
         try:
             bedrock.get_imported_model(modelIdentifier=model_arn)
         except bedrock.exceptions.ResourceNotFoundException:
@@ -149,7 +141,7 @@ def read_quota(quotas: ServiceQuotasClient, code: str) -> QuotaValue:
         ),
     ):
         try:
-            with naming_refusals("servicequotas"):
+            with translate_aws_errors("servicequotas"):
                 value = int(read(**request)["Quota"]["Value"])
         except PermissionMissingError as error:
             denied = denied or error.action
@@ -159,26 +151,6 @@ def read_quota(quotas: ServiceQuotasClient, code: str) -> QuotaValue:
             return QuotaValue(quota.name, value, origin, denied)
     origin = f"the default as of {quota.date}; Service Quotas could not be read"
     return QuotaValue(quota.name, quota.default, origin, denied)
-
-
-@contextmanager
-def naming_refusals(service: str) -> Iterator[None]:
-    """Have a call of an AWS service fail with errors of this project.
-
-    Raises:
-        PermissionMissingError: IAM refuses; it names the action, whose prefix is `service`.
-        AwsUnavailableError: Anything else; trying again is the remedy.
-    """
-    try:
-        yield
-    except ClientError as error:
-        action, reason = f"{service}:{error.operation_name}", error.response["Error"]
-        if reason["Code"] in ("AccessDenied", "AccessDeniedException"):
-            raise PermissionMissingError(action, reason.get("Message", "")) from error
-        why = f"{reason['Code']} ({reason.get('Message', '')})"
-        raise AwsUnavailableError(action, why) from error
-    except BotoCoreError as error:
-        raise AwsUnavailableError(service, str(error)) from error
 
 
 def _read_tags(bedrock: BedrockClient, arns: list[str]) -> list[dict[str, str] | None]:
@@ -191,7 +163,7 @@ def _read_tags(bedrock: BedrockClient, arns: list[str]) -> list[dict[str, str] |
             return None
         return {tag["key"]: tag["value"] for tag in tags}
 
-    with naming_refusals("bedrock"), ThreadPoolExecutor(_CONCURRENT_REQUESTS) as pool:
+    with translate_aws_errors("bedrock"), ThreadPoolExecutor(_CONCURRENT_REQUESTS) as pool:
         return list(pool.map(read, arns))
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
-from model_import.bedrock.account import naming_refusals
+from model_import.aws.refusals import translate_aws_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -52,7 +52,7 @@ class Claims:
         return holder
 
     def _write(self, key: str, execution_arn: str, condition: dict[str, str]) -> bool:
-        with naming_refusals("s3"):
+        with translate_aws_errors("s3"):
             try:
                 self.s3.put_object(
                     Bucket=self.bucket,
@@ -68,7 +68,7 @@ class Claims:
         return True
 
     def _read(self, key: str) -> tuple[str, str] | None:
-        with naming_refusals("s3"):
+        with translate_aws_errors("s3"):
             try:
                 found = self.s3.get_object(Bucket=self.bucket, Key=key)
             except self.s3.exceptions.NoSuchKey:
@@ -76,7 +76,7 @@ class Claims:
             return found["Body"].read().decode(), found["ETag"]
 
     def _is_running(self, execution_arn: str) -> bool:
-        with naming_refusals("states"):
+        with translate_aws_errors("states"):
             try:
                 described = self.states.describe_execution(executionArn=execution_arn)
             except self.states.exceptions.ExecutionDoesNotExist:

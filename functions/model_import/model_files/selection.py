@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from model_import.bedrock.rules import bedrock_rules
 from model_import.findings.finding import Finding, some
+from model_import.model_files.names import INDEX, SINGLE
 from model_import.model_files.other_weights import other_weights
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from model_import.manifest import RepositoryFile
     from model_import.sources.hub.snapshot import Snapshot
 
-INDEX: Final = "model.safetensors.index.json"
-SINGLE: Final = "model.safetensors"
 # However a publisher numbers them: model-00001-of-00002, model-000000-of-000001, model-1-of-2.
 _SHARD: Final = re.compile(r"model-\d+-of-\d+\.safetensors")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from model_import.preflight.configuration import CONFIG
+from model_import.model_files.names import CONFIG
 
 if TYPE_CHECKING:
     from model_import.normalisation.document import Document, JsonObject, StagedCopy

@@ -6,12 +6,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from model_import.bedrock.rules import bedrock_rules
-from model_import.preflight.configuration import CONFIG
+from model_import.model_files.names import CONFIG, GENERATION
 
 if TYPE_CHECKING:
     from model_import.normalisation.document import Document, StagedCopy
-
-_GENERATION: Final = "generation_config.json"
 
 _WHY: Final = "Without all of these, Bedrock's runtime fails when the model is invoked."
 
@@ -22,11 +20,11 @@ def normalise_generation(copy: StagedCopy) -> None:
     row = bedrock_rules().architecture(str(config.get("model_type")))
     if row is None or not row.required_end_ids:
         return
-    if _GENERATION in copy.files:
-        copy.edit(_GENERATION, partial(_complete_ends, row.required_end_ids))
+    if GENERATION in copy.files:
+        copy.edit(GENERATION, partial(_complete_ends, row.required_end_ids))
     else:
         ends = _completed(row.required_end_ids, config.get("eos_token_id"))
-        copy.create(_GENERATION, {"eos_token_id": ends}, _WHY)
+        copy.create(GENERATION, {"eos_token_id": ends}, _WHY)
 
 
 def _complete_ends(required: tuple[int, ...], document: Document) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from model_import.model_files.selection import INDEX
-from model_import.preflight.configuration import CONFIG
+from model_import.model_files.names import CONFIG, INDEX
 
 if TYPE_CHECKING:
     from model_import.normalisation.document import Document, StagedCopy

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from model_import.model_files.names import IMAGE_PROCESSOR, PROCESSOR
+
 if TYPE_CHECKING:
     from model_import.normalisation.document import Document, StagedCopy
 
-_PROCESSOR: Final = "processor_config.json"
-_IMAGES: Final = "preprocessor_config.json"
 _SECTION: Final = "image_processor"
 _OF_QWEN: Final = ("Qwen2VLImageProcessor", "Qwen2VLImageProcessorFast")
 _PIXELS: Final = {"min_pixels": "shortest_edge", "max_pixels": "longest_edge"}
@@ -21,23 +21,23 @@ _PIXELS: Final = {"min_pixels": "shortest_edge", "max_pixels": "longest_edge"}
 
 def normalise_processor(copy: StagedCopy) -> None:
     """Put the settings of images where transformers 4.51.3 reads them."""
-    settings = (copy.read(_PROCESSOR) or {}).get(_SECTION)
+    settings = (copy.read(PROCESSOR) or {}).get(_SECTION)
     if isinstance(settings, dict):
-        if _IMAGES not in copy.files:
+        if IMAGE_PROCESSOR not in copy.files:
             copy.create(
-                _IMAGES,
+                IMAGE_PROCESSOR,
                 settings,
-                f"transformers 4.51.3 looks here for the settings of images, not in {_PROCESSOR}.",
+                f"transformers 4.51.3 looks here for the settings of images, not in {PROCESSOR}.",
             )
-        copy.edit(_PROCESSOR, _leave_out_images)
-    copy.edit(_IMAGES, _name_pixels)
+        copy.edit(PROCESSOR, _leave_out_images)
+    copy.edit(IMAGE_PROCESSOR, _name_pixels)
 
 
 def _leave_out_images(document: Document) -> None:
     document.replace(
         _SECTION,
         {},
-        f"transformers 4.51.3 reads it from {_IMAGES}, and fails when it is here as well.",
+        f"transformers 4.51.3 reads it from {IMAGE_PROCESSOR}, and fails when it is here as well.",
     )
 
 

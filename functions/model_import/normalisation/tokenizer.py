@@ -13,12 +13,11 @@ from model_import.chat.template import (
     default_template,
     separate_template,
 )
+from model_import.model_files.names import TOKENIZER
 
 if TYPE_CHECKING:
     from model_import.normalisation.document import Document, StagedCopy
 
-
-_TOKENIZER: Final = "tokenizer.json"
 
 _NAMES_OF_5: Final = ("TokenizersBackend", "SentencePieceBackend", "PythonBackend")
 """The base classes of transformers 5, by which it names a tokenizer without a class of its own."""
@@ -86,7 +85,7 @@ def _state_framing(copy: StagedCopy, document: Document) -> None:
     defaults = _FRAMING.get(str(root.get("tokenizer_class")).removesuffix("Fast"))
     if defaults is None or _WRITTEN_BY_5 not in root:
         return
-    tokenizer = copy.read(_TOKENIZER)
+    tokenizer = copy.read(TOKENIZER)
     if tokenizer is None:
         return
     framing = _framing(tokenizer.get("post_processor"))
@@ -98,7 +97,7 @@ def _state_framing(copy: StagedCopy, document: Document) -> None:
                 name,
                 stated,
                 "transformers 4.51.3 frames a text by this setting, and not as the post_processor "
-                f"of {_TOKENIZER} says; transformers 5 does not write it.",
+                f"of {TOKENIZER} says; transformers 5 does not write it.",
             )
 
 
@@ -114,7 +113,7 @@ def _read_as_it_is(copy: StagedCopy, document: Document) -> None:
             "add_prefix_space",
             None,
             f"transformers 4.51.3 builds this class anew from {_SENTENCEPIECE} where this is set, "
-            f"and fails without that file; {_TOKENIZER} says the same.",
+            f"and fails without that file; {TOKENIZER} says the same.",
         )
 
 

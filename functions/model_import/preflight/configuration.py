@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from model_import.bedrock.rules import bedrock_rules
 from model_import.findings.finding import Finding
+from model_import.model_files.names import CONFIG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from model_import.bedrock.rules import Architecture
 
-CONFIG: Final = "config.json"
 
 _FACTOR_AT_MOST: Final = 1_000_000
 _TOKENS_AT_MOST: Final = 10**12

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from httpx2 import HTTPError
 from huggingface_hub import HfApi, get_session
 
-from model_import.model_files.selection import INDEX, SINGLE
+from model_import.model_files.names import INDEX, SINGLE
 
 if TYPE_CHECKING:
     from huggingface_hub import Discussion

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from model_import.findings.finding import Finding, some
-from model_import.preflight.configuration import CONFIG
+from model_import.model_files.names import CONFIG
 from model_import.preflight.families.decoders import (
     gpt_oss,
     llama,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from model_import.findings.finding import Finding, some
-from model_import.model_files.selection import INDEX
+from model_import.model_files.names import INDEX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

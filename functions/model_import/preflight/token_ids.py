@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from model_import.chat.template import TOKENIZER_CONFIG
 from model_import.findings.finding import Finding
-from model_import.preflight.configuration import CONFIG
+from model_import.model_files.names import CONFIG, GENERATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from model_import.bedrock.rules import Architecture
     from model_import.preflight.tokenizer import Tokenizer
 
-GENERATION: Final = "generation_config.json"
 _FIELDS: Final = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
 _MEANINGS: Final = {
     "bos_token_id": "which begins a text",

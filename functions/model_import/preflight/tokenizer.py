@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from model_import.bedrock.rules import bedrock_rules
 from model_import.chat.template import TOKENIZER_CONFIG, special_tokens
 from model_import.findings.finding import Finding
+from model_import.model_files.names import SPECIAL_TOKENS, TOKENIZER
 from model_import.preflight.vocabulary import Vocabulary, read_vocabulary
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
     from model_import.model_files.safetensors import Header
 
-VOCABULARY: Final = "tokenizer.json"
-_MAP: Final = "special_tokens_map.json"
 _EMBEDDING: Final = re.compile(r"(^|\.)(embed_tokens|shared|wte)\.weight$")
 # Where the families keep one row a token.
 _EXAMPLES: Final = 3
@@ -49,10 +48,10 @@ def read_tokenizer(
         findings.append(_invalid(path, "It is not a JSON object"))
         return {}
 
-    config, vocabulary = read(TOKENIZER_CONFIG), read(VOCABULARY)
-    if VOCABULARY in names and not findings and not _has_model(vocabulary):
-        findings.append(_invalid(VOCABULARY, "It has no model with a vocab"))
-    older = read_json(_MAP) if _MAP in names else None
+    config, vocabulary = read(TOKENIZER_CONFIG), read(TOKENIZER)
+    if TOKENIZER in names and not findings and not _has_model(vocabulary):
+        findings.append(_invalid(TOKENIZER, "It has no model with a vocab"))
+    older = read_json(SPECIAL_TOKENS) if SPECIAL_TOKENS in names else None
     tokens = special_tokens(config, older if isinstance(older, dict) else None)
     return Tokenizer(config, read_vocabulary(vocabulary), tokens), findings
 
@@ -108,7 +107,7 @@ def _check_size(vocabulary: Vocabulary, rows: int | None) -> Iterator[Finding]:
     if rows is not None and vocabulary.size > rows:
         yield Finding.of(
             "VOCABULARY_TOO_LARGE",
-            VOCABULARY,
+            TOKENIZER,
             found=f"A token has the id {vocabulary.size - 1}, and the model's embedding has {rows} "
             "rows",
             accepted="A row of the embedding for each token.",
@@ -126,7 +125,7 @@ def _check_special_tokens(tokenizer: Tokenizer, rows: int | None) -> Iterator[Fi
     yield Finding.of(
         "SPECIAL_TOKEN_UNKNOWN",
         TOKENIZER_CONFIG,
-        found=f"{_some(unknown)} is not in {VOCABULARY}, and is added on loading with the id {size}"
+        found=f"{_some(unknown)} is not in {TOKENIZER}, and is added on loading with the id {size}"
         + (f", where the embedding ends at {rows} rows" if without_row else ""),
         accepted="Special tokens that the model was trained with, which are in its vocabulary.",
     )
@@ -147,9 +146,9 @@ def _check_agreement(tokenizer: Tokenizer) -> Iterator[Finding]:
         yield Finding.of(
             "TOKENIZER_FILES_DISAGREE",
             f"{TOKENIZER_CONFIG}: added_tokens_decoder",
-            found=f"{len(differing)} tokens have other ids there than in {VOCABULARY}: "
+            found=f"{len(differing)} tokens have other ids there than in {TOKENIZER}: "
             f"{_some(differing)}",
-            accepted=f"The same ids in both; transformers takes those of {VOCABULARY}.",
+            accepted=f"The same ids in both; transformers takes those of {TOKENIZER}.",
         )
 
 

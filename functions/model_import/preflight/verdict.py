@@ -14,6 +14,7 @@ from model_import.bedrock.rules import bedrock_rules
 from model_import.chat.template import TOKENIZER_CONFIG, template_file
 from model_import.findings.finding import Finding, legible
 from model_import.model_files.json_files import parse_json
+from model_import.model_files.names import CONFIG, GENERATION, TOKENIZER
 from model_import.model_files.other_weights import NOT_SAFETENSORS
 from model_import.model_files.placeholder_files import describe_stand_in
 from model_import.model_files.selection import select_files
@@ -21,7 +22,6 @@ from model_import.normalisation import Normalised, normalise
 from model_import.preflight.account import check_region
 from model_import.preflight.chat_template import check_chat_template
 from model_import.preflight.configuration import (
-    CONFIG,
     architecture_class,
     check_configuration,
     context_length,
@@ -31,18 +31,8 @@ from model_import.preflight.expected_tensors import check_tensors, expected_tens
 from model_import.preflight.licence import LicenceRules, check_licence
 from model_import.preflight.purpose import check_purpose
 from model_import.preflight.scan import check_scan
-from model_import.preflight.token_ids import (
-    GENERATION,
-    check_token_ids,
-    end_ids,
-    places_of_ids,
-)
-from model_import.preflight.tokenizer import (
-    VOCABULARY,
-    check_tokenizer,
-    embedding_rows,
-    read_tokenizer,
-)
+from model_import.preflight.token_ids import check_token_ids, end_ids, places_of_ids
+from model_import.preflight.tokenizer import check_tokenizer, embedding_rows, read_tokenizer
 from model_import.preflight.tokenizer_file import read_without_merges
 from model_import.preflight.weights import RangeReader, check_weights
 
@@ -234,7 +224,7 @@ def _read_small_files(
         if _NOT_READ.fullmatch(file.path):
             return file.path, b""
         reader = readers.open(file.path)
-        if file.path == VOCABULARY:
+        if file.path == TOKENIZER:
             return file.path, read_without_merges(reader, file.size_bytes)
         try:
             return file.path, reader.read_all(JSON_BYTES_AT_MOST)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
-from model_import.bedrock.account import naming_refusals
+from model_import.aws.refusals import translate_aws_errors
 from model_import.bedrock.rules import bedrock_rules
 from model_import.errors import InvalidInputError
 from model_import.request.input import SOURCE_TAGS
@@ -29,7 +29,7 @@ def read_stack_tags(cloudformation: CloudFormationClient, stack_id: str) -> dict
         PermissionMissingError: The caller may not look at the stack.
         AwsUnavailableError: CloudFormation did not answer.
     """
-    with naming_refusals("cloudformation"):
+    with translate_aws_errors("cloudformation"):
         (stack,) = cloudformation.describe_stacks(StackName=stack_id)["Stacks"]
     tags = {tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])}
     return tags | {STACK_TAG: stack["StackName"]}

@@ -18,7 +18,7 @@ from support.fakes.fake_repository import (
 )
 
 from model_import.bedrock.rules import bedrock_rules
-from model_import.model_files.selection import INDEX, SINGLE
+from model_import.model_files.names import INDEX, SINGLE
 from model_import.sources.hub.model_card import Licence, ModelCard
 from model_import.sources.hub.snapshot import FlaggedFile, Snapshot
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from support.fakes.fake_repository import FakeFile, to_json
 
+from model_import.model_files.names import INDEX, SINGLE
 from model_import.model_files.safetensors import DTYPE_BITS, LENGTH_BYTES
-from model_import.model_files.selection import INDEX, SINGLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

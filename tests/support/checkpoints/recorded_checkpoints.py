@@ -12,7 +12,7 @@ from zlib import crc32
 from support.checkpoints.published_models import weights_file
 from support.fakes.fake_repository import FIRST_SHARD, SECOND_SHARD, to_json
 
-from model_import.model_files.selection import INDEX
+from model_import.model_files.names import INDEX
 
 if TYPE_CHECKING:
     from support.fakes.fake_repository import Files

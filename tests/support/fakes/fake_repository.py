@@ -9,8 +9,8 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from model_import.manifest import RepositoryFile, Source
+from model_import.model_files.names import INDEX, SINGLE
 from model_import.model_files.safetensors import DTYPE_BITS
-from model_import.model_files.selection import INDEX, SINGLE
 from model_import.preflight.expected_tensors import expected_tensors
 from model_import.sources.hub.model_card import Licence, ModelCard
 from model_import.sources.hub.snapshot import Snapshot

@@ -27,7 +27,8 @@ from support.fakes.fake_repository import (
 )
 
 from model_import.bedrock.rules import bedrock_rules
-from model_import.model_files.selection import INDEX, SINGLE, select_files
+from model_import.model_files.names import INDEX, SINGLE
+from model_import.model_files.selection import select_files
 from model_import.preflight.verdict import Verdict, judge
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import pytest
 from support.checkpoints.published_models import PublishedModel, published_models
 from support.fakes.fake_repository import FakeReaders, snapshot_of
 
-from model_import.model_files.selection import SINGLE
+from model_import.model_files.names import SINGLE
 from model_import.preflight.verdict import judge
 
 REGION = "us-east-1"  # every family is imported there

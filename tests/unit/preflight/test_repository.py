@@ -25,8 +25,9 @@ from support.fakes.fake_repository import (
 )
 
 from model_import.model_files.json_files import parse_json
+from model_import.model_files.names import INDEX, SINGLE
 from model_import.model_files.safetensors import HEADER_BYTES_AT_MOST
-from model_import.model_files.selection import INDEX, SINGLE, select_files
+from model_import.model_files.selection import select_files
 from model_import.preflight.conversions import Conversion
 from model_import.preflight.licence import LicenceRules
 from model_import.preflight.verdict import JSON_BYTES_AT_MOST, Verdict, judge

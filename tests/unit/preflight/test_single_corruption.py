@@ -21,7 +21,7 @@ from support.fakes.fake_repository import (
     to_json,
 )
 
-from model_import.model_files.selection import INDEX
+from model_import.model_files.names import INDEX
 from model_import.preflight.verdict import judge
 
 if TYPE_CHECKING:
