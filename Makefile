@@ -3,8 +3,8 @@ UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .tools/bin/uv)
 RUN := $(UV) run --frozen
 export SAM_CLI_TELEMETRY = 0
 
-.PHONY: demo release test test-aws fuzz soak soak-releases lint build local bench bench-70b bench-preflight requirements
-.PHONY: picture findings teardown
+.PHONY: demo release test test-aws fuzz soak soak-releases lint generate build local bench bench-70b bench-preflight
+.PHONY: teardown
 demo: $(UV)
 	$(RUN) python -m local run model-import/Tiny-Quiz-Llama-Instruct
 
@@ -35,6 +35,8 @@ lint: $(UV)
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) mypy
+	$(RUN) lint-imports --no-cache
+	$(RUN) python -m tools.generate --check
 	$(RUN) sam validate --lint --region us-east-1
 	$(RUN) cfn-lint
 	$(UV) tool run --from checkov==3.3.30 checkov --config-file .checkov.yaml
@@ -51,17 +53,8 @@ bench: $(UV)
 bench-70b: $(UV)
 	$(RUN) python -m benchmarks 70b
 
-requirements: $(UV)
-	$(UV) export --frozen --quiet --only-group functions --no-hashes --no-annotate \
-		--no-header --no-emit-package hf-xet --output-file functions/requirements.txt
-	$(UV) export --frozen --quiet --only-group transfer --no-annotate --no-header \
-		--output-file functions/transfer_model/requirements.txt
-
-picture: $(UV)
-	$(RUN) python tools/draw_state_machine.py
-
-findings: $(UV)
-	$(RUN) python tools/list_findings.py
+generate: $(UV)
+	$(RUN) python -m tools.generate
 
 bench-preflight: $(UV)
 	PYTHONPATH=tests $(RUN) python -m benchmarks.preflight

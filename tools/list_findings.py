@@ -1,14 +1,12 @@
-"""Writes docs/findings.md from the catalogue of findings."""
+"""The page docs/findings.md, from the catalogue of findings."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from model_import.findings.catalogue import CATALOGUE, CatalogueEntry, Subject
+from model_import.findings.catalogue import CatalogueEntry, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -17,7 +15,7 @@ PAGE: Final = Path(__file__).parent.parent / "docs" / "findings.md"
 TITLE: Final = """\
 # Findings
 
-Everything that preflight may find. Written by `make findings` from
+Everything that preflight may find. Written by `make generate` from
 [the catalogue in the code](../functions/model_import/findings/catalogue.py).
 
 An `error` refuses the repository, a `warning` refuses nothing, and what is `normalised` has been
@@ -42,18 +40,3 @@ def _section(subject: Subject, entries: Iterable[CatalogueEntry]) -> Iterator[st
     for entry in entries:
         yield f"| `{entry.code}` | {entry.severity} | {entry.cause} | {entry.remedy} |"
     yield ""
-
-
-def main() -> None:
-    """Write the page, or with --check say whether the one there is still right."""
-    parser = argparse.ArgumentParser(description="Write docs/findings.md from the catalogue.")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if it differs")
-    text = page(CATALOGUE.values())
-    if not parser.parse_args().check:
-        PAGE.write_text(text, encoding="utf-8")
-    elif not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
-        sys.exit(f"{PAGE.name} is not what the catalogue says: make findings")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """Every code that a finding may have, with its cause and its remedy: the only list of them.
 
-docs/findings.md is written from here by `make findings`.
+docs/findings.md is written from here by `make generate`.
 """
 
 from __future__ import annotations

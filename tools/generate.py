@@ -1,0 +1,89 @@
+"""Writes every file of the repository that is generated, or names those that are stale.
+
+`make generate` writes them; `make lint` fails when one is stale.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import yaml
+
+from benchmarks.plot import draw_scene
+from benchmarks.results import Result
+from benchmarks.tables import fill_places
+from model_import.findings.catalogue import CATALOGUE
+from tools import draw_state_machine, list_findings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ROOT: Final = Path(__file__).parent.parent
+_BENCHMARKS: Final = ROOT / "benchmarks" / "results"
+_TRANSFER: Final = ROOT / "docs" / "transfer.md"
+_EXPORT: Final = ("export", "--frozen", "--quiet", "--no-annotate", "--no-header", "--only-group")
+_REQUIREMENTS: Final = {
+    # huggingface-hub names hf-xet, 11 MB that only downloads to disk use.
+    "functions/requirements.txt": ("functions", "--no-hashes", "--no-emit-package", "hf-xet"),
+    "functions/transfer_model/requirements.txt": ("transfer",),
+}
+
+
+def generated_files() -> Iterator[tuple[Path, Callable[[], str]]]:
+    """Yield each generated file and what returns its text."""
+    yield list_findings.PAGE, lambda: list_findings.page(CATALOGUE.values())
+    for definition, picture in draw_state_machine.PICTURES.items():
+        yield picture, partial(_picture, definition)
+    for name, options in _REQUIREMENTS.items():
+        yield ROOT / name, partial(_requirements, options)
+    for result in sorted(_BENCHMARKS.glob("*.json")):
+        yield result.with_suffix(".svg"), partial(_plot, result)
+    yield _TRANSFER, lambda: fill_places(_TRANSFER.read_text(encoding="utf-8"), _BENCHMARKS)
+
+
+def _picture(definition: Path) -> str:
+    return draw_state_machine.draw(yaml.safe_load(definition.read_text(encoding="utf-8")))
+
+
+def _requirements(options: tuple[str, ...]) -> str:
+    # `uv run` says in UV which uv it is.
+    command = [os.environ.get("UV", "uv"), *_EXPORT, *options]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout  # noqa: S603
+
+
+def _plot(result: Path) -> str:
+    return draw_scene(Result.read(result))
+
+
+def stale_files() -> Iterator[tuple[Path, str]]:
+    """Yield each file that is missing or has another text, with the text that it should have."""
+    for path, generate in generated_files():
+        text = generate()
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            yield path, text
+
+
+def main() -> None:
+    """Write what is stale, or with --check name it."""
+    parser = argparse.ArgumentParser(description="Write every generated file.")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 if one is stale"
+    )
+    check = parser.parse_args().check
+    stale = list(stale_files())
+    for path, text in stale:
+        sys.stdout.write(f"{path.relative_to(ROOT)}{' is stale' if check else ''}\n")
+        if not check:
+            path.write_text(text, encoding="utf-8")
+    if check and stale:
+        sys.exit("Run: make generate")
+
+
+if __name__ == "__main__":
+    main()
