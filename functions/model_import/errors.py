@@ -1,9 +1,8 @@
 """Every error that the state machine may see, by name.
 
-Step Functions matches an error by the literal name of its class: no inheritance, no module. The
-names here are therefore a contract with statemachine/model_import.asl.yaml, and a test holds the
-two equal.
-Each class takes facts and writes the sentence: what was found, what is accepted, what to do.
+Step Functions matches an error by the literal name of its class, without inheritance and without a
+module. So these names are a contract with statemachine/model_import.asl.yaml; a test compares the
+two. Each class takes facts and writes the message: what was found, what is accepted, what to do.
 """
 
 from __future__ import annotations
@@ -14,69 +13,70 @@ _DIFFERENCES_SHOWN: Final = 50
 
 
 class ModelImportError(Exception):
-    """Base of all errors with a name of their own; never raised itself."""
+    """Base of all named errors; never raised itself."""
 
 
 class InvalidInputError(ModelImportError):
-    """The input of the execution has a field that is unknown, missing or malformed."""
+    """A field of the input is unknown, missing or malformed."""
 
     def __init__(self, found: str, accepted: str) -> None:
         super().__init__(f"{found}. {accepted}")
 
 
 class RepositoryNotFoundError(ModelImportError):
-    """The Hub knows no such model repository, or hides it from this token."""
+    """The Hub has no such model repository, or hides it from this token."""
 
     def __init__(self, repo_id: str, *, with_token: bool, kind: str | None = None) -> None:
         who = "with the configured Hub token" if with_token else "without a Hub token"
         if kind is not None:
             super().__init__(
-                f"{repo_id!r} is a {kind} on the Hub, and models are imported. Give the repository "
-                "of a model: organisation/name."
+                f"{repo_id!r} is a {kind} on the Hub. Only models can be imported. Give the id of "
+                "a model repository: organisation/name."
             )
             return
         super().__init__(
-            f"The Hub shows no model repository {repo_id!r} {who}: it does not exist, or it is "
-            "private. Check the spelling (organisation/name); for a private repository deploy the "
-            "stack with HubTokenSecretArn, the secret of a token that may read it."
+            f"The Hub has no model repository {repo_id!r} that is visible {who}: it does not "
+            "exist, or it is private. Check the spelling (organisation/name). For a private repository, "
+            "set the stack parameter HubTokenSecretArn to the secret of a token that can read it."
         )
 
 
 class RepositoryGatedError(ModelImportError):
-    """The Hub shows the repository but does not hand out its files."""
+    """The repository is gated: the Hub shows it but does not serve its files."""
 
     def __init__(self, repo_id: str, page_url: str, *, with_token: bool) -> None:
         remedy = (
-            "the account of the configured Hub token has not been granted access: request it on"
+            "the account of the configured Hub token has no access. Request access on"
             if with_token
-            else "no Hub token is configured: have access granted on"
+            else "no Hub token is configured. Request access on"
         )
         then = (
-            "and start again."
+            ", then start again."
             if with_token
-            else "and deploy the stack with HubTokenSecretArn, the secret of that account's token."
+            else ", then set the stack parameter HubTokenSecretArn to the secret of that account's "
+            "token."
         )
-        super().__init__(f"Repository {repo_id!r} is gated, and {remedy} {page_url} {then}")
+        super().__init__(f"Repository {repo_id!r} is gated, and {remedy} {page_url}{then}")
 
 
 class RepositoryDisabledError(ModelImportError):
-    """The Hub has the repository and hands out nothing of it to anybody."""
+    """The Hub has disabled the repository and serves none of its files."""
 
     def __init__(self, repo_id: str, page_url: str) -> None:
         super().__init__(
-            f"The Hub has disabled repository {repo_id!r}, and hands out none of its files. "
-            f"{page_url} may say why; give another repository."
+            f"The Hub has disabled repository {repo_id!r} and serves none of its files. "
+            f"{page_url} may say why. Use another repository."
         )
 
 
 class HubAccessRefusedError(ModelImportError):
-    """The Hub refuses for a reason that is neither a gate nor a missing repository."""
+    """The Hub refuses for a reason other than a gate or a missing repository."""
 
     def __init__(self, what: str, status: int, reason: str, *, with_token: bool) -> None:
         remedy = (
-            "Check that the secret of HubTokenSecretArn holds a token that is valid and may read it"
+            "Check that the secret of HubTokenSecretArn contains a valid token with read access"
             if with_token
-            else "Look at the repository's page: it may need a token"
+            else "Check the page of the repository: it may require a token"
         )
         super().__init__(f"The Hub refuses {what}: HTTP {status} ({reason}). {remedy}.")
 
@@ -87,18 +87,18 @@ class RevisionNotFoundError(ModelImportError):
     def __init__(self, repo_id: str, revision: str) -> None:
         super().__init__(
             f"Repository {repo_id!r} has no revision {revision!r}. "
-            "Give a branch, a tag or a full commit hash of the repository, or leave it out for "
+            "Give a branch, a tag or a full commit hash of the repository, or omit revision to use "
             "'main'."
         )
 
 
 class RepositoryFileNotFoundError(ModelImportError):
-    """A file that was planned is no longer at the commit."""
+    """A planned file is no longer in the commit."""
 
     def __init__(self, repo_id: str, commit: str, path: str) -> None:
         super().__init__(
-            f"{path!r} is not in {repo_id!r} at commit {commit}, though the Hub listed it. "
-            "The repository's history was rewritten: start again to plan from the present commit."
+            f"{path!r} is not in {repo_id!r} at commit {commit}, although the Hub listed it. The "
+            "history of the repository was rewritten. Start again to import the current commit."
         )
 
 
@@ -107,130 +107,130 @@ class ModelNotImportableError(ModelImportError):
 
 
 class ApprovalDeclinedError(ModelImportError):
-    """A person has decided against the import."""
+    """A person declined the import."""
 
     def __init__(self, repo_id: str, commit: str, at: str) -> None:
         super().__init__(
             f"The import of {repo_id!r} at commit {commit} was declined at {at}, by the link in "
-            "the message to the announcement topic. Nothing was moved or imported. Ask who the "
-            "approvers are; to have it after all, start an execution and have that one approved."
+            "the message to the announcement topic. Nothing was transferred or imported. To import "
+            "it, talk to the approvers, then start another execution and have it approved."
         )
 
 
 class ChecksumMismatchError(ModelImportError):
-    """The bytes that arrived are not the bytes that the Hub announced."""
+    """The received bytes differ from those that the Hub announces."""
 
     def __init__(self, path: str, *, expected: str, found: str) -> None:
         super().__init__(
-            f"{path!r} arrived as {found}, and the Hub announces {expected}. Nothing was stored "
-            "under its key. Start again; if it repeats, the file at the Hub (or at the mirror) is "
-            "damaged: tell its owner."
+            f"{path!r} arrived as {found}, but the Hub announces {expected}. The file was not "
+            "stored under its key. Start again. If this repeats, the file on the Hub (or on the "
+            "mirror) is damaged: tell its owner."
         )
 
 
 class StagingMismatchError(ModelImportError):
-    """What lies in the staging bucket is not what the manifest says; a cause has room for some."""
+    """The staging bucket differs from the manifest; the message shows the first differences."""
 
     def __init__(self, s3_uri: str, differences: list[str]) -> None:
         more = len(differences) - _DIFFERENCES_SHOWN
         shown = differences[:_DIFFERENCES_SHOWN] + ([f"and {more} more"] if more > 0 else [])
         super().__init__(
             f"{s3_uri} differs from the manifest: {'; '.join(shown)}. Nothing was imported. "
-            "Delete what is under that prefix and start again; nothing else may write there."
+            "Delete the objects under that prefix and start again. Nothing else may write there."
         )
 
 
 class SmokeTestFailedError(ModelImportError):
-    """The imported model answers wrongly; it stays in the account, and its storage is billed."""
+    """The imported model answers wrongly; it remains in the account, and its storage is billed."""
 
     def __init__(self, model_arn: str, found: str) -> None:
         super().__init__(
-            f"{model_arn} was imported, but {found}. It stays in the account for you to look at, "
-            "and its storage is billed until you delete it: "
+            f"{model_arn} was imported, but {found}. The model remains in the account for "
+            "inspection, and its storage is billed until you delete it: "
             f"aws bedrock delete-imported-model --model-identifier {model_arn}"
         )
 
 
 class HubUnavailableError(ModelImportError):
-    """The Hub did not answer, or answered that it cannot now; trying again is the remedy."""
+    """The Hub did not answer, or answered with a temporary failure; a retry may help."""
 
     def __init__(self, what: str, why: str) -> None:
         super().__init__(
-            f"The Hub did not serve {what}: {why}. This is retried; if it lasts, see "
-            "https://status.huggingface.co, or the mirror that HubEndpoint names."
+            f"The Hub did not serve {what}: {why}. This is retried. If it persists, check "
+            "https://status.huggingface.co, or the mirror in the stack parameter HubEndpoint."
         )
 
 
 class CertificateUntrustedError(ModelImportError):
-    """Whoever answers in the name of a host does not prove to be it; nothing was sent to it."""
+    """The certificate of a host is not trusted; nothing was sent to it."""
 
     def __init__(self, host: str, why: str) -> None:
         super().__init__(
-            f"The certificate of {host or 'the host'} is not trusted: {why}. Accepted is one of an "
-            "authority that the operating system knows. Where a proxy or a mirror has an authority "
-            "of its own, let SSL_CERT_FILE name a bundle with it in (for S3, AWS_CA_BUNDLE)."
+            f"The certificate of {host or 'the host'} is not trusted: {why}. It must be issued by "
+            "an authority that the operating system trusts. If a proxy or a mirror has its own "
+            "authority, set SSL_CERT_FILE to a bundle that contains it (for S3, AWS_CA_BUNDLE)."
         )
 
 
 class StagingRefusedError(ModelImportError):
-    """S3 refuses a request to the staging bucket, and will refuse it again."""
+    """S3 refuses a request to the staging bucket permanently."""
 
     def __init__(self, bucket: str, code: str, reason: str) -> None:
         super().__init__(
-            f"S3 refuses to work on the staging bucket {bucket!r}: {code} ({reason}). It must be "
-            "the bucket of this stack, in this account, open to the role of the transfer task: "
-            "undo what was changed by hand on the bucket, its policy, its key or the role, or "
-            "deploy the stack again."
+            f"S3 refuses access to the staging bucket {bucket!r}: {code} ({reason}). It must be "
+            "the bucket of this stack, in this account, and the role of the transfer task must have "
+            "access. Undo manual changes to the bucket, its policy, its key or the role, or deploy "
+            "the stack again."
         )
 
 
 class StagingUnavailableError(ModelImportError):
-    """S3 did not answer, or answered that it cannot now; trying again is the remedy."""
+    """S3 did not answer, or answered with a temporary failure; a retry may help."""
 
     def __init__(self, bucket: str, why: str) -> None:
         super().__init__(
-            f"S3 did not serve the staging bucket {bucket!r}: {why}. This is retried; if it lasts, "
-            "see https://health.aws.amazon.com, and whether the subnets have a way to S3."
+            f"S3 did not serve the staging bucket {bucket!r}: {why}. This is retried. If it "
+            "persists, check https://health.aws.amazon.com and that the subnets have a route to S3."
         )
 
 
 class PermissionMissingError(ModelImportError):
-    """IAM refuses a call without which the import cannot go on safely."""
+    """IAM refuses a call without which the import cannot continue safely."""
 
     def __init__(self, action: str, reason: str) -> None:
         super().__init__(
-            f"IAM does not allow {action} here, and without it the import cannot go on safely. "
-            f"Allow it to the role or user that calls, and start again. AWS says: {reason}"
+            f"IAM does not allow {action}, and without it the import cannot continue safely. Allow "
+            f"the action for the role or user that called, then start again. AWS says: {reason}"
         )
         self.action = action
 
 
 class AwsUnavailableError(ModelImportError):
-    """An AWS service did not answer, or answered with a fault of its own."""
+    """An AWS service did not answer, or answered with an internal failure."""
 
     def __init__(self, action: str, why: str) -> None:
         super().__init__(f"AWS did not answer {action}: {why}. This is retried.")
 
 
 class PolicyInvalidError(ModelImportError):
-    """The release policy cannot be read; nothing is imported under a policy that is in doubt."""
+    """The release policy is not valid; nothing is imported until it is."""
 
     def __init__(self, found: str) -> None:
         super().__init__(
-            f"The release policy is not valid: {found}. It is JSON as "
-            "functions/model_import/release/policy.schema.json says. Nothing was imported: mend it "
-            "with `model-import watch add`, or in the SSM parameter that the stack's output "
-            "ReleasePolicyName names, and start again."
+            f"The release policy is not valid: {found}. It must match "
+            "functions/model_import/release/policy.schema.json. Nothing was imported. Correct it "
+            "with `model-import watch add`, or in the SSM parameter that the stack output "
+            "ReleasePolicyName names, then start again."
         )
 
 
 class TransferInterruptedError(ModelImportError):
-    """The transfer task was told to stop before it was done."""
+    """The transfer task was stopped before its slice was complete."""
 
     def __init__(self, signal_name: str) -> None:
         super().__init__(
             f"The transfer task was stopped by {signal_name} before its slice was complete. "
-            "This is retried: files and parts that are stored are not moved again."
+            "This is retried, without the files and parts that are stored already."
         )
 
 
@@ -239,8 +239,8 @@ class ModelNotReadyError(ModelImportError):
 
     def __init__(self, model_arn: str) -> None:
         super().__init__(
-            f"{model_arn} is not ready to serve yet. This is retried for as long as a cold start "
-            "may take."
+            f"{model_arn} is not ready yet. This is retried for the time that a cold start may "
+            "take."
         )
 
 
@@ -260,4 +260,4 @@ RAISED_BY_STATE_MACHINE: Final = (
     "ImportTimedOutError",
     "ModelNameTakenError",
 )
-"""Names that the state machine itself ends with, since no code runs where they are found."""
+"""Names of errors that the state machine itself raises."""

@@ -45,12 +45,12 @@ SENTENCES: list[tuple[ModelImportError, str, str]] = [
     (
         HubAccessRefusedError(f"files of {REPO_ID!r}", 401, "Invalid", with_token=True),
         f"{REPO_ID!r}: HTTP 401 (Invalid)",
-        "Check that the secret of HubTokenSecretArn holds a token that is valid",
+        "Check that the secret of HubTokenSecretArn contains a valid token",
     ),
     (
         HubAccessRefusedError(f"files of {REPO_ID!r}", 403, "Forbidden", with_token=False),
         f"{REPO_ID!r}: HTTP 403 (Forbidden)",
-        "Look at the repository's page",
+        "Check the page of the repository",
     ),
     (
         InvalidInputError("repo_id is None", "Give organisation/name"),
@@ -59,33 +59,33 @@ SENTENCES: list[tuple[ModelImportError, str, str]] = [
     ),
     (
         RepositoryNotFoundError(REPO_ID, with_token=False),
-        f"{REPO_ID!r} without a Hub token",
+        f"{REPO_ID!r} that is visible without a Hub token",
         "Check the spelling",
     ),
     (
         RepositoryNotFoundError(REPO_ID, with_token=True),
-        f"{REPO_ID!r} with the configured Hub token",
+        f"{REPO_ID!r} that is visible with the configured Hub token",
         "Check the spelling",
     ),
     (
         RepositoryNotFoundError(REPO_ID, with_token=False, kind="dataset"),
         f"{REPO_ID!r} is a dataset",
-        "Give the repository of a model",
+        "Give the id of a model repository",
     ),
     (
         RepositoryDisabledError(REPO_ID, PAGE_URL),
         f"disabled repository {REPO_ID!r}",
-        "give another repository",
+        "Use another repository",
     ),
     (
         RepositoryGatedError(REPO_ID, PAGE_URL, with_token=False),
         REPO_ID,
-        f"have access granted on {PAGE_URL} and deploy the stack with HubTokenSecretArn",
+        f"Request access on {PAGE_URL}, then set the stack parameter HubTokenSecretArn",
     ),
     (
         RepositoryGatedError(REPO_ID, PAGE_URL, with_token=True),
         REPO_ID,
-        f"request it on {PAGE_URL} and start again",
+        f"Request access on {PAGE_URL}, then start again",
     ),
     (
         RevisionNotFoundError(REPO_ID, "v9"),
@@ -95,7 +95,7 @@ SENTENCES: list[tuple[ModelImportError, str, str]] = [
     (
         RepositoryFileNotFoundError(REPO_ID, "5c4a6b8f", "config.json"),
         f"'config.json' is not in {REPO_ID!r} at commit 5c4a6b8f",
-        "start again",
+        "Start again",
     ),
     (
         ModelNotImportableError(f"{REPO_ID}: choose another model"),
@@ -105,17 +105,17 @@ SENTENCES: list[tuple[ModelImportError, str, str]] = [
     (
         ApprovalDeclinedError(REPO_ID, "5c4a6b8f", "2026-11-24T12:00:00+00:00"),
         f"{REPO_ID!r} at commit 5c4a6b8f was declined at 2026-11-24T12:00:00+00:00",
-        "start an execution and have that one approved",
+        "start another execution and have it approved",
     ),
     (
         ChecksumMismatchError("model.safetensors", expected="sha256 aa", found="sha256 bb"),
-        "'model.safetensors' arrived as sha256 bb, and the Hub announces sha256 aa",
+        "'model.safetensors' arrived as sha256 bb, but the Hub announces sha256 aa",
         "Start again",
     ),
     (
         StagingMismatchError(S3_URI, ["config.json is missing"]),
         f"{S3_URI} differs from the manifest: config.json is missing",
-        "Delete what is under that prefix and start again",
+        "Delete the objects under that prefix and start again",
     ),
     (
         SmokeTestFailedError(MODEL_ARN, "it gave an empty answer"),
@@ -125,27 +125,27 @@ SENTENCES: list[tuple[ModelImportError, str, str]] = [
     (
         HubUnavailableError(f"the file list of {REPO_ID!r}", "HTTP 500"),
         f"the file list of {REPO_ID!r}: HTTP 500",
-        "This is retried; if it lasts, see https://status.huggingface.co",
+        "This is retried. If it persists, check https://status.huggingface.co",
     ),
     (
         CertificateUntrustedError("hub.example", "self-signed certificate"),
         "The certificate of hub.example is not trusted: self-signed certificate",
-        "let SSL_CERT_FILE name a bundle",
+        "set SSL_CERT_FILE to a bundle",
     ),
     (
         StagingRefusedError("staging", "AccessDenied", "Access Denied"),
         "'staging': AccessDenied (Access Denied)",
-        "undo what was changed by hand on the bucket, its policy, its key or the role",
+        "Undo manual changes to the bucket, its policy, its key or the role",
     ),
     (
         StagingUnavailableError("staging", "SlowDown"),
         "'staging': SlowDown",
-        "This is retried; if it lasts, see https://health.aws.amazon.com",
+        "This is retried. If it persists, check https://health.aws.amazon.com",
     ),
     (
         PermissionMissingError("bedrock:ListImportedModels", "User x is not authorized."),
         "IAM does not allow bedrock:ListImportedModels",
-        "Allow it to the role or user that calls",
+        "Allow the action for the role or user that called",
     ),
     (
         AwsUnavailableError("bedrock:ListImportedModels", "ThrottlingException (slow down)"),
@@ -155,7 +155,7 @@ SENTENCES: list[tuple[ModelImportError, str, str]] = [
     (
         PolicyInvalidError("data must contain ['watch'] properties"),
         "is not valid: data must contain ['watch'] properties",
-        "mend it with `model-import watch add`",
+        "Correct it with `model-import watch add`",
     ),
     (TransferInterruptedError("SIGTERM"), "stopped by SIGTERM", "This is retried"),
     (ModelNotReadyError(MODEL_ARN), MODEL_ARN, "This is retried"),

@@ -145,7 +145,7 @@ def test_a_refused_repository_ends_with_every_finding_before_anything_is_staged(
         ("acme/shallow", "ModelNotImportableError", "TENSOR_MISSING"),
         ("acme/truncated", "ModelNotImportableError", "is 1000 bytes shorter than its header says"),
         ("acme/pickled", "ModelNotImportableError", "WEIGHTS_NOT_SAFETENSORS"),
-        ("acme/gated", "RepositoryGatedError", "have access granted on http"),
+        ("acme/gated", "RepositoryGatedError", "Request access on http"),
         ("acme/missing", "RepositoryNotFoundError", "Check the spelling"),
     ],
 )
