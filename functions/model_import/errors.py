@@ -36,8 +36,9 @@ class RepositoryNotFoundError(ModelImportError):
             return
         super().__init__(
             f"The Hub has no model repository {repo_id!r} that is visible {who}: it does not "
-            "exist, or it is private. Check the spelling (organisation/name). For a private repository, "
-            "set the stack parameter HubTokenSecretArn to the secret of a token that can read it."
+            "exist, or it is private. Check the spelling (organisation/name). For a private "
+            "repository, set the stack parameter HubTokenSecretArn to the secret of a token that "
+            "can read it."
         )
 
 
@@ -178,7 +179,7 @@ class StagingRefusedError(ModelImportError):
     def __init__(self, bucket: str, code: str, reason: str) -> None:
         super().__init__(
             f"S3 refuses access to the staging bucket {bucket!r}: {code} ({reason}). It must be "
-            "the bucket of this stack, in this account, and the role of the transfer task must have "
+            "the bucket of this stack, in this account, and the transfer task's role must have "
             "access. Undo manual changes to the bucket, its policy, its key or the role, or deploy "
             "the stack again."
         )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -227,8 +229,28 @@ def test_every_handler_of_the_template_exists() -> None:
         folder, module, name = function["Handler"].split(".")
         source = (ROOT / "functions" / folder / f"{module}.py").read_text()
         assert f"def {name}(" in source
-    copied = (ROOT / "functions" / "Makefile").read_text()
-    assert all(function["Handler"].split(".")[0] in copied for function in functions)
+
+
+def test_a_zip_has_every_folder_of_the_functions_and_nothing_compiled(tmp_path: Path) -> None:
+    # The packages are installed by pip; here it does nothing.
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text("#!/bin/sh\n")
+    python.chmod(0o755)
+    artifacts = tmp_path / "artifacts"
+    artifacts.mkdir()
+
+    subprocess.run(
+        ["make", "--silent", "build-AnyFunction", f"ARTIFACTS_DIR={artifacts}"],
+        cwd=ROOT / "functions",
+        env=os.environ | {"PATH": f"{python.parent}:{os.environ['PATH']}"},
+        check=True,
+    )
+
+    sources = {path.relative_to(ROOT / "functions") for path in (ROOT / "functions").rglob("*.py")}
+    copied = {path.relative_to(artifacts) for path in artifacts.rglob("*.py")}
+    assert copied == sources
+    assert not list(artifacts.rglob("__pycache__"))
 
 
 def test_the_release_event_matches_the_rule_and_its_detail_is_an_input() -> None:
