@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import functools
-import math
 import os
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from aws_lambda_powertools import Logger
-from huggingface_hub import HfApi, set_client_factory
 
 from model_import.release.bus import publish_releases
-from model_import.release.hub_heads import BoundedRequests, read_heads
+from model_import.release.hub_heads import BoundedRequests, ModelApi, read_heads
 from model_import.release.policy import read_policy
 from model_import.release.seen_repositories import SeenRepositories
 from model_import.release.watch import Watch
@@ -28,11 +26,10 @@ _SECONDS_TO_RECORD: Final = 30
 
 
 @functools.cache
-def hub() -> HfApi:
-    """Return the Hub."""
+def hub_token() -> str | None:
+    """Return the token of the Hub, or None where the stack has none."""
     secret_arn = os.environ.get("HUB_TOKEN_SECRET_ARN")
-    token = read_hub_token(boto3.client("secretsmanager"), secret_arn) if secret_arn else None
-    return HfApi(endpoint=os.environ["HUB_ENDPOINT"].rstrip("/"), token=token or False)
+    return read_hub_token(boto3.client("secretsmanager"), secret_arn) if secret_arn else None
 
 
 @logger.inject_lambda_context
@@ -40,18 +37,15 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Run the watch once, for as long as this invocation may take."""
     seconds = context.get_remaining_time_in_millis() / 1000 - _SECONDS_TO_RECORD
     requests = BoundedRequests(ends_at=time.monotonic() + seconds)
-    set_client_factory(requests.client)
-    watch = Watch(
-        policy=read_policy(boto3.client("ssm"), os.environ["RELEASE_POLICY_NAME"]),
-        seen=SeenRepositories(boto3.resource("dynamodb").Table(os.environ["SEEN_TABLE"])),
-        read_heads=functools.partial(read_heads, hub()),
-        publish=functools.partial(publish_releases, boto3.client("events")),
-    )
-    try:
+    with requests.client() as client:
+        hub = ModelApi(client, os.environ["HUB_ENDPOINT"].rstrip("/"), hub_token())
+        watch = Watch(
+            policy=read_policy(boto3.client("ssm"), os.environ["RELEASE_POLICY_NAME"]),
+            seen=SeenRepositories(boto3.resource("dynamodb").Table(os.environ["SEEN_TABLE"])),
+            read_heads=functools.partial(read_heads, hub),
+            publish=functools.partial(publish_releases, boto3.client("events")),
+        )
         report = watch.run()
-    finally:
-        # The client outlives the run, in this process.
-        requests.ends_at = math.inf
     figures = {
         "authors": report.authors,
         "repositories": report.repositories,

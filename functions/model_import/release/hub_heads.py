@@ -5,11 +5,16 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
-from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]  # is exported
+from huggingface_hub.utils import (  # type: ignore[attr-defined]  # are exported
+    build_hf_headers,
+    hf_raise_for_status,
+    parse_ratelimit_headers,
+    validate_repo_id,
+)
 
 from model_import.errors import HubAccessRefusedError, HubUnavailableError
 from model_import.release.pushed_release import Release
@@ -17,12 +22,19 @@ from model_import.release.pushed_release import Release
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from huggingface_hub import HfApi, ModelInfo
-
 _REQUEST_SECONDS_AT_MOST: Final = 30
 _EXACT_AT_MOST: Final = 2
 """So many repositories of an author are asked after one by one; for more, one list is cheaper."""
 
+_WAITS_SECONDS: Final = (1, 2, 4, 8, 8)
+"""Between tries, where the Hub does not ask for another wait; as huggingface_hub waits."""
+
+_TRANSIENT: Final = (408, 429, 500, 502, 503, 504)
+_TRANSIENT_ERRORS: Final = (
+    httpx2.TimeoutException,
+    httpx2.NetworkError,
+    httpx2.RemoteProtocolError,
+)
 _WILDCARDS: Final = frozenset("*?")
 _BROUGHT_IN_VAIN: Final = "the request budget of this window is spent"
 
@@ -33,10 +45,9 @@ class OutOfTimeError(Exception):
 
 @dataclass(slots=True)
 class BoundedRequests:
-    """Hooks for the client of huggingface_hub that let no request, and no wait, pass `ends_at`.
+    """Hooks for the client of one run that let no request, and no wait, pass `ends_at`.
 
-    The library waits by itself for as long as a `RateLimit` header says, up to five minutes, and
-    lists with no time limit of its own.
+    The Hub may ask for a wait of up to five minutes by its `RateLimit` header.
     """
 
     ends_at: float
@@ -44,7 +55,7 @@ class BoundedRequests:
     count: int = field(default=0, init=False)
 
     def client(self, transport: httpx2.BaseTransport | None = None) -> httpx2.Client:
-        """Return a client with the hooks, for `huggingface_hub.set_client_factory`."""
+        """Return a client with the hooks, to be closed with the run."""
         hooks: dict[str, list[Callable[..., None]]] = {
             "request": [self._before],
             "response": [self._after],
@@ -75,7 +86,58 @@ def are_asked_one_by_one(patterns: Iterable[str]) -> bool:
     return len(named) <= _EXACT_AT_MOST and not any(_WILDCARDS & set(name) for name in named)
 
 
-def read_heads(api: HfApi, author: str, patterns: tuple[str, ...]) -> tuple[Release, ...]:
+@dataclass(frozen=True, slots=True)
+class ModelApi:
+    """The models of a Hub, asked for with a client of one's own.
+
+    huggingface_hub has one client for the whole process: the limits of a run would outlive it.
+    """
+
+    client: httpx2.Client
+    endpoint: str
+    token: str | None = None
+    sleep: Callable[[float], object] = time.sleep
+
+    def model(self, repo_id: str) -> dict[str, Any]:
+        """Return a model with its commit."""
+        validate_repo_id(repo_id)
+        found: dict[str, Any] = self._get(f"{self.endpoint}/api/models/{repo_id}?expand=sha").json()
+        return found
+
+    def models_of(self, author: str) -> Iterator[dict[str, Any]]:
+        """Yield the models of an author with their commits, page by page."""
+        following: str | None = f"{self.endpoint}/api/models?author={author}&expand=sha"
+        while following:
+            answer = self._get(following)
+            yield from answer.json()
+            following = answer.links.get("next", {}).get("url")
+
+    def _get(self, url: str) -> httpx2.Response:
+        headers = build_hf_headers(token=self.token or False)
+        for wait_seconds in _WAITS_SECONDS:
+            try:
+                answer = self.client.get(url, headers=headers)
+            except _TRANSIENT_ERRORS:
+                self.sleep(wait_seconds)
+                continue
+            if answer.status_code not in _TRANSIENT:
+                break
+            self.sleep(_asked_wait_seconds(answer) or wait_seconds)
+        else:
+            answer = self.client.get(url, headers=headers)
+        hf_raise_for_status(answer)
+        return answer
+
+
+def _asked_wait_seconds(answer: httpx2.Response) -> int | None:
+    limit = parse_ratelimit_headers(answer.headers)
+    if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS and limit and limit.remaining == 0:
+        return limit.reset_in_seconds + 1
+    retry_after = answer.headers.get("Retry-After", "")
+    return int(retry_after) if retry_after.isdecimal() else None
+
+
+def read_heads(api: ModelApi, author: str, patterns: tuple[str, ...]) -> tuple[Release, ...]:
     """Return the newest commit of each repository of an author; only of those named, if few.
 
     Raises:
@@ -87,8 +149,7 @@ def read_heads(api: HfApi, author: str, patterns: tuple[str, ...]) -> tuple[Rele
     try:
         if are_asked_one_by_one(patterns):
             return tuple(_named_heads(api, patterns))
-        listed = api.list_models(author=author, expand=["sha"])
-        return tuple(_heads(listed))
+        return tuple(_heads(api.models_of(author)))
     except HfHubHTTPError as error:
         status = error.response.status_code
         reason = (error.server_message or "no reason given")[:200]
@@ -102,14 +163,15 @@ def read_heads(api: HfApi, author: str, patterns: tuple[str, ...]) -> tuple[Rele
         raise HubUnavailableError(what, "its answer is no list of models") from error
 
 
-def _named_heads(api: HfApi, repo_ids: Iterable[str]) -> Iterator[Release]:
+def _named_heads(api: ModelApi, repo_ids: Iterable[str]) -> Iterator[Release]:
     for repo_id in repo_ids:
         try:
-            info = api.model_info(repo_id, expand=["sha"])
+            model = api.model(repo_id)
         except RepositoryNotFoundError:
             continue  # one that is not there, or not yet, has no release
-        yield from _heads([info])
+        yield from _heads([model])
 
 
-def _heads(infos: Iterable[ModelInfo]) -> Iterator[Release]:
-    return (Release(info.id, info.sha) for info in infos if info.sha and "/" in info.id)
+def _heads(models: Iterable[dict[str, Any]]) -> Iterator[Release]:
+    commits = ((model["id"], model.get("sha")) for model in models)
+    return (Release(repo_id, commit) for repo_id, commit in commits if commit and "/" in repo_id)

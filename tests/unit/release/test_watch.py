@@ -12,24 +12,31 @@ import random
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 import httpx2
 import pytest
-from huggingface_hub import HfApi, close_session, set_client_factory
+from huggingface_hub import HfApi, close_session, get_session
 from moto import mock_aws
 
-from model_import.errors import HubAccessRefusedError, HubUnavailableError
+from local.hub_repositories import Repository
+from local.hub_server import LocalHub
+from model_import.errors import HubAccessRefusedError, HubUnavailableError, PolicyInvalidError
 from model_import.release import hub_heads
-from model_import.release.hub_heads import BoundedRequests, OutOfTimeError, read_heads
+from model_import.release.hub_heads import BoundedRequests, ModelApi, OutOfTimeError, read_heads
 from model_import.release.policy import Policy
 from model_import.release.pushed_release import Release
 from model_import.release.seen_repositories import SeenAuthor, SeenRepositories
 from model_import.release.watch import Watch, WatchReport
+from watch_releases import app
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from mypy_boto3_dynamodb.service_resource import Table
 
 DAYS: Final = float(os.environ.get("RELEASE_DAYS", "0"))
 RUN_SECONDS: Final = 270
@@ -148,16 +155,15 @@ class Watcher:
 
     def run(self) -> WatchReport:
         bounded = BoundedRequests(self.clock.now + self.run_seconds, self.clock)
-        transport = httpx2.MockTransport(self.hub.answer)
-        set_client_factory(lambda: bounded.client(transport))
-        api = HfApi(endpoint="https://hub.test", token=False)
-        watch = Watch(
-            self.policy,
-            self.seen,  # type: ignore[arg-type]  # a fake has the methods
-            functools.partial(read_heads, api),
-            self._publish,
-        )
-        return watch.run()
+        with bounded.client(httpx2.MockTransport(self.hub.answer)) as client:
+            api = ModelApi(client, "https://hub.test", sleep=self.clock.sleep)
+            watch = Watch(
+                self.policy,
+                self.seen,  # type: ignore[arg-type]  # a fake has the methods
+                functools.partial(read_heads, api),
+                self._publish,
+            )
+            return watch.run()
 
     def _publish(self, releases: Sequence[Release]) -> None:
         if self.dies_telling:
@@ -170,13 +176,8 @@ def policy(*watch: str, **more: object) -> Policy:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
-    made = Clock()
-    # huggingface_hub waits before it asks again.
-    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", made.sleep)
-    yield made
-    close_session()
-    set_client_factory(httpx2.Client)
+def clock() -> Clock:
+    return Clock()
 
 
 @pytest.fixture
@@ -324,12 +325,10 @@ def test_an_answer_that_is_no_list_is_the_hubs_fault(
     clock: Clock, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
     monkeypatch.setattr(Hub, "_answer", lambda *_: httpx2.Response(200, content=content))
-    bounded = BoundedRequests(60, clock)
-    transport = httpx2.MockTransport(Hub(clock).answer)
-    set_client_factory(lambda: bounded.client(transport))
+    client = BoundedRequests(60, clock).client(httpx2.MockTransport(Hub(clock).answer))
 
-    with pytest.raises(HubUnavailableError, match="no list of models"):
-        read_heads(HfApi(endpoint="https://hub.test", token=False), "acme", ("acme/*",))
+    with client, pytest.raises(HubUnavailableError, match="no list of models"):
+        read_heads(ModelApi(client, "https://hub.test"), "acme", ("acme/*",))
 
 
 def test_every_request_has_a_time_limit_that_ends_with_the_run(clock: Clock) -> None:
@@ -346,21 +345,57 @@ def test_every_request_has_a_time_limit_that_ends_with_the_run(clock: Clock) -> 
         bounded._before(request)
 
 
+def seen_table() -> Table:
+    return boto3.resource("dynamodb").create_table(
+        TableName="seen",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": "author", "AttributeType": "S"},
+            {"AttributeName": "name", "AttributeType": "S"},
+        ],
+        KeySchema=[
+            {"AttributeName": "author", "KeyType": "HASH"},
+            {"AttributeName": "name", "KeyType": "RANGE"},
+        ],
+    )
+
+
+@pytest.mark.parametrize("fault", [None, PolicyInvalidError])
+def test_a_run_that_is_out_of_time_leaves_the_hub_to_whoever_else_uses_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: type[Exception] | None
+) -> None:
+    context: Any = SimpleNamespace(
+        function_name="watch",
+        memory_limit_in_mb=128,
+        invoked_function_arn="arn",
+        aws_request_id="1",
+        get_remaining_time_in_millis=lambda: 0,
+    )
+    names = {"RELEASE_POLICY_NAME": "policy", "SEEN_TABLE": "seen"}
+    text = json.dumps({"watch": ["acme/*"], "settle_seconds": "x" if fault else 0})
+    (tmp_path / "config.json").write_text("{}")
+    with mock_aws(), LocalHub([Repository("acme/a", tmp_path)]) as hub:
+        boto3.client("ssm").put_parameter(Name="policy", Value=text, Type="String")
+        seen_table()
+        for name, value in (names | {"HUB_ENDPOINT": hub.endpoint}).items():
+            monkeypatch.setenv(name, value)
+
+        if fault:
+            with pytest.raises(fault):
+                app.handler({}, context)
+        else:
+            assert app.handler({}, context)["why_left"] == "no time is left for another request"
+
+        try:
+            assert HfApi(endpoint=hub.endpoint, token=False).model_info("acme/a").id == "acme/a"
+            assert not get_session().event_hooks["response"]
+        finally:
+            close_session()
+
+
 def test_the_table_keeps_what_the_watch_has_seen() -> None:
     with mock_aws():
-        table = boto3.resource("dynamodb").create_table(
-            TableName="seen",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[
-                {"AttributeName": "author", "AttributeType": "S"},
-                {"AttributeName": "name", "AttributeType": "S"},
-            ],
-            KeySchema=[
-                {"AttributeName": "author", "KeyType": "HASH"},
-                {"AttributeName": "name", "KeyType": "RANGE"},
-            ],
-        )
-        seen = SeenRepositories(table)
+        seen = SeenRepositories(seen_table())
         assert seen.of("acme") == SeenAuthor({}, is_listed=False)
         assert seen.last_author() is None
 
