@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from hypothesis import HealthCheck, settings
+
 # NumPy's threads would fight the servers and clients of a test for the cores.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
@@ -20,3 +22,7 @@ if not os.environ.get("MODEL_IMPORT_STACK"):  # tests/deployed are of the shell'
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "POWERTOOLS_LOG_LEVEL": "CRITICAL",
     }
+
+# Neither by the clock: on a busy machine a draw or an example takes as long as it takes.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")

@@ -144,7 +144,9 @@ def mutated_bodies(draw: Callable[[st.SearchStrategy[Any]], Any]) -> bytes:
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(body=mutated_bodies(), secret=st.just(SECRET) | st.text(max_size=60), more=st.booleans())
 def test_no_input_is_a_fault_and_none_is_taken_without_the_secret(
