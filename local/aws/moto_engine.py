@@ -11,6 +11,7 @@ import contextlib
 import functools
 import json
 import re
+import threading
 from dataclasses import dataclass
 from datetime import datetime
 from time import sleep
@@ -55,6 +56,9 @@ _ERROR_PREFIXES: Final = {"bedrock": "Bedrock", "ssm": "Ssm"}
 _ENGINE: Final = "moto.stepfunctions.parser.asl"
 _STATE: Final = f"{_ENGINE}.component.state"
 _TASK: Final = f"{_STATE}.exec.state_task.service"
+_LOOK_SECONDS: Final = 0.05
+_HANG_SECONDS: Final = 900
+"""What a call may take here at least: on a busy machine it takes longer than at AWS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,9 @@ def _replacements(pace: Pace, endpoint_url: str) -> dict[str, object]:
             "EventBridge"
         ),
         "moto.stepfunctions.responses.StepFunctionResponse.send_task_failure": _send_task_failure,
-        f"{_TASK}.state_task_service_callback._DELAY_SECONDS_SYNC_CONDITION_CHECK": 0.05,
+        f"{_TASK}.state_task_service_callback._DELAY_SECONDS_SYNC_CONDITION_CHECK": _LOOK_SECONDS,
+        f"{_ENGINE}.eval.callback.callback.HeartbeatEndpoint": _Heartbeats,
+        f"{_ENGINE}.component.common.timeouts.timeout.TimeoutSeconds._eval_seconds": _limit_seconds,
     }
 
 
@@ -227,6 +233,43 @@ def _waiting(pace: Pace) -> Any:  # noqa: ANN401 – a method of moto's
     return wait_interval
 
 
+def _limit_seconds(limit: Any, env: object) -> int:  # noqa: ANN401 – a method of moto's
+    """Return the time limit of a call; what waits for a person has one that is computed."""
+    del env
+    seconds: int = limit.timeout_seconds
+    return max(seconds, _HANG_SECONDS)
+
+
+class _Heartbeats:
+    """Stands for moto's HeartbeatEndpoint; silence is counted in looks at the task.
+
+    By the clock a task would be taken for dead when the machine is busy.
+    """
+
+    def __init__(self, heartbeat_seconds: int) -> None:
+        self._looks_at_most = heartbeat_seconds / _LOOK_SECONDS
+        self._looks = 0
+        self._is_lapsed = False
+        self._changed = threading.Event()
+
+    def notify(self) -> None:
+        self._looks = 0
+        self._changed.set()
+
+    def look(self) -> None:
+        """Count a look at a task that runs."""
+        self._looks += 1
+        if self._looks >= self._looks_at_most:
+            self._is_lapsed = True
+            self._changed.set()
+
+    def clear_and_wait(self) -> bool:
+        """Wait; return whether there was a heartbeat."""
+        came = self._changed.wait(_HANG_SECONDS)
+        self._changed.clear()
+        return came and not self._is_lapsed
+
+
 def _operation(task: Any, service: str | None, action: str | None) -> Any:  # noqa: ANN401
     name = task._get_boto_service_name(service)  # noqa: SLF001
     method = task._get_boto_service_action(action)  # noqa: SLF001
@@ -279,9 +322,9 @@ def _following(client_for: Any) -> Any:  # noqa: ANN401 – a method of moto's
     ) -> Callable[[], dict[str, Any] | None]:
         client = client_for(service="ecs", region=resource_runtime_part.region)
         submitted = env.stack.pop()["Tasks"][0]
-        return functools.partial(
-            _task_end, task, env, client, submitted, iter(range(_REPORT_CHECKS))
-        )
+        token = env.states.context_object.context_object_data["Task"]["Token"]
+        callback = env.callback_pool_manager.get(token)
+        return functools.partial(_task_end, task, env, client, submitted, callback)
 
     return build_sync_resolver
 
@@ -291,24 +334,23 @@ def _task_end(
     env: Any,  # noqa: ANN401
     client: Any,  # noqa: ANN401
     submitted: dict[str, Any],
-    report_checks: Iterator[int],
+    callback: Any,  # noqa: ANN401
 ) -> dict[str, Any] | None:
     """Return an ECS task that has ended, None while it runs; fail the state unless it exited 0."""
     described = client.describe_tasks(cluster=submitted["ClusterArn"], tasks=[submitted["TaskArn"]])
     stopped: dict[str, Any] = described["tasks"][0]
     if stopped["lastStatus"] != "STOPPED":
+        if task.heartbeat:
+            callback._heartbeat_endpoint.look()  # noqa: SLF001
         return None
     failed = any(container.get("exitCode") != 0 for container in stopped["containers"])
-    # An error that the task sent by its token just before it stopped comes first.
-    if failed and next(report_checks, None) is not None:
+    # An error that the task sent by its token before it stopped comes first.
+    if failed and callback.get_outcome() is not None:
         return None
     _spell_response(task, described, service_action_name="describe_tasks")
     if failed:
         raise _task_failed(task, env, stopped)
     return stopped
-
-
-_REPORT_CHECKS: Final = 20
 
 
 def _task_failed(task: Any, env: Any, stopped: dict[str, Any]) -> Exception:  # noqa: ANN401

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _OVERRIDE_CHARACTERS_AT_MOST: Final = 8192
-_STOP_SECONDS: Final = 30
+_STOP_SECONDS: Final = 120
 
 
 class EcsError(Exception):

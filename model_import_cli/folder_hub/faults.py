@@ -124,7 +124,7 @@ class FaultPlan:
         self._stalled.release()
         released.wait()
 
-    def wait_until_stalled(self, timeout_seconds: float = 10) -> bool:
+    def wait_until_stalled(self, timeout_seconds: float = 900) -> bool:
         """Waits for one more answer to be held; returns whether it came to that in time."""
         return self._stalled.acquire(timeout=timeout_seconds)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from support.servers.scripted_server import Answer, scripted_server
+from support.waiting import HANG_SECONDS
 from support.worlds.loopback_transfer import BUCKET, CREDENTIALS, REGION, bytes_of, rig
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ PART_BYTES: Final = 5 * 1024 * 1024
 SHARD: Final = "model.safetensors"
 FILES: Final = {SHARD: bytes_of(PART_BYTES + 1000), "tokenizer.json": b"{}"}
 TASK_TOKEN: Final = "made-up-task-token"
+_STOP_SECONDS: Final = 120
+"""What Fargate gives a program at most between a signal and its end."""
 
 
 @dataclass
@@ -51,7 +54,7 @@ class Task:
     def run(self, environ: Mapping[str, str] = {}) -> tuple[int, str, str]:
         """Return exit code, stdout and stderr."""
         with self.start(environ) as process:
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=HANG_SECONDS)
         return process.returncode, out, err
 
     def end(self, process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, str, str]:
@@ -62,7 +65,7 @@ class Task:
         """
         process.send_signal(number)
         try:
-            out, err = process.communicate(timeout=20)
+            out, err = process.communicate(timeout=_STOP_SECONDS)
         finally:
             process.kill()
         return process.returncode, out, err

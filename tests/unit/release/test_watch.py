@@ -21,8 +21,6 @@ import pytest
 from huggingface_hub import HfApi, close_session, get_session
 from moto import mock_aws
 
-from local.hub_repositories import Repository
-from local.hub_server import LocalHub
 from model_import.errors import HubAccessRefusedError, HubUnavailableError, PolicyInvalidError
 from model_import.release import hub_heads
 from model_import.release.hub_heads import BoundedRequests, ModelApi, OutOfTimeError, read_heads
@@ -30,6 +28,8 @@ from model_import.release.policy import Policy
 from model_import.release.pushed_release import Release
 from model_import.release.seen_repositories import SeenAuthor, SeenRepositories
 from model_import.release.watch import Watch, WatchReport
+from model_import_cli.folder_hub.repositories import Repository
+from model_import_cli.folder_hub.server import LocalHub
 from watch_releases import app
 
 if TYPE_CHECKING:
