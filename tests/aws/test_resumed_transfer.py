@@ -182,7 +182,7 @@ def test_a_signal_leaves_a_checkpoint_of_all_that_was_hashed(transfer: Rig, s3: 
 
     alone = replace(transfer.slice, files=transfer.files[:1])
     with pytest.raises(KilledError):
-        transfer.transfer(alone, on_progress=interrupt, **SETTINGS, read_timeout_seconds=60)
+        transfer.transfer(alone, on_progress=interrupt, **SETTINGS)
 
     hashed = json.loads(s3.objects[CHECKPOINT].content)["parts"]
     stored = stored_parts(s3)

@@ -15,8 +15,6 @@ from model_import.errors import ChecksumMismatchError, StagingUnavailableError
 from model_import.manifest import Slice, Staging
 from model_import.preparation.slicing import FanOut, cut_slices
 from model_import.staging.split_uploads import ensure_upload
-from model_import.transfer.range_reads import Patience
-from model_import_cli.folder_hub.faults import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +34,6 @@ FAN_OUT = FanOut(tasks_at_most=3, slice_bytes_at_least=10_000, part_bytes_at_lea
 SETTINGS: dict[str, Any] = {
     "attempts": 2,
     "progress_seconds": 0.001,
-    "patience": Patience(hedge_seconds=math.inf),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings, strategies as st
+from support.waiting import HANG_SECONDS
 from support.worlds.loopback_transfer import BUCKET, PREFIX, bytes_of, moto_server, rig
 
 from model_import.checksums.crc64 import crc64, crc64_base64
@@ -157,7 +159,9 @@ def test_an_object_that_is_not_known_to_be_the_file_is_replaced(
 
 
 @settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(parts=st.integers(0, 5), more=st.integers(-1, 1), connections=st.integers(1, 6))
 def test_any_size_around_any_number_of_parts_arrives(
@@ -273,9 +277,7 @@ def test_a_failure_in_one_file_ends_all_of_them(transfer: Rig) -> None:
     failing_last = sorted(transfer.files, key=lambda file: file.path == LAST_SHARD)
 
     with pytest.raises(HubUnavailableError, match="it answered 418"):
-        transfer.transfer(
-            replace(transfer.slice, files=tuple(failing_last)), read_timeout_seconds=60
-        )
+        transfer.transfer(replace(transfer.slice, files=tuple(failing_last)))
 
     assert SHARD not in transfer.stored_paths()
     assert transfer.open_uploads() == [PREFIX + SHARD]
@@ -328,9 +330,9 @@ def test_a_stalled_part_stops_the_rest_when_the_buffers_are_used_up_and_not_befo
     with ThreadPoolExecutor() as threads:
         report = threads.submit(transfer.transfer, connections=3, spare_buffers=2)
         assert transfer.hub.faults.wait_until_stalled()
-        assert buffers[0].used_up.wait(10)
+        assert buffers[0].used_up.wait(HANG_SECONDS)
         transfer.hub.faults.release()
-        assert report.result(timeout=20).bytes_moved == sum(map(len, FILES.values()))
+        assert report.result(HANG_SECONDS).bytes_moved == sum(map(len, FILES.values()))
 
     assert transfer.stored(SHARD) == FILES[SHARD]
     assert buffers[0].most_lent == buffers[0].count == 5
@@ -343,10 +345,11 @@ def test_a_connection_that_falls_silent_is_cut_and_its_range_goes_on_over_anothe
 ) -> None:
     transfer.hub.faults.add(Fault("stall", match=FROM_CDN, after_bytes=10, skip=2, times=3))
 
+    # Others fall silent for so long when the machine is busy: they are cut, too, and go on.
     transfer.transfer(
-        read_timeout_seconds=60,
+        hub_attempts=10**6,
         progress_seconds=0.01,
-        patience=Patience(stall_seconds=0.05, hedge_seconds=60),
+        patience=Patience(stall_seconds=0.2, hedge_seconds=math.inf),
     )
 
     assert transfer.stored(SHARD) == FILES[SHARD]
@@ -359,9 +362,7 @@ def test_a_last_range_that_is_slow_is_overtaken_by_a_second_request(transfer: Ri
     transfer.hub.faults.add(Fault("stall", match=FROM_CDN, after_bytes=10, skip=10))
 
     transfer.transfer(
-        read_timeout_seconds=60,
-        progress_seconds=0.01,
-        patience=Patience(stall_seconds=60, hedge_seconds=0.01),
+        progress_seconds=0.01, patience=Patience(stall_seconds=math.inf, hedge_seconds=0.01)
     )
 
     assert transfer.stored(SHARD) == FILES[SHARD]
@@ -393,14 +394,13 @@ def test_threads_that_wait_for_a_buffer_end_when_the_transfer_fails(
     transfer.hub.faults.add(Fault("stall", match=FROM_CDN, after_bytes=10))
 
     def fail(_: Progress) -> None:
-        assert buffers[0].used_up.wait(10)
+        assert buffers[0].used_up.wait(HANG_SECONDS)
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
         transfer.transfer(
             on_progress=fail,
             progress_seconds=0.01,
-            read_timeout_seconds=60,
             connections=3,
             spare_buffers=0,
         )
@@ -419,7 +419,7 @@ def test_what_the_subscriber_of_progress_raises_ends_all_and_keeps_the_parts(
             raise error
 
     with pytest.raises(error):
-        transfer.transfer(on_progress=interrupt, progress_seconds=0.01, read_timeout_seconds=60)
+        transfer.transfer(on_progress=interrupt, progress_seconds=0.01)
 
     assert transfer.open_uploads() == [PREFIX + SHARD]
     assert_no_thread_is_left()

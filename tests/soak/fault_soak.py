@@ -178,6 +178,11 @@ def _try_once(
     changes = bool(names) and dice.random() < 0.1
     changes_at = dice.randrange(6) if names and not changes and dice.random() < 0.2 else None
     outcome = "succeeded"
+    # Without faults nothing is to be given up, however slow the machine is.
+    impatient: dict[str, Any] = {
+        "read_timeout_seconds": 0.3,
+        "patience": Patience(dice.choice([0.05, 5]), dice.choice([0.01, 5])),
+    }
     with (
         _changed_file(transfer, struck, is_so=changes),
         _other_bytes(transfer, struck) as serve_other_bytes,
@@ -193,8 +198,7 @@ def _try_once(
                 spare_buffers=dice.choice([0, 2, 4]),
                 attempts=dice.choice([1, 3]),
                 progress_seconds=0.005,
-                read_timeout_seconds=0.3,
-                patience=Patience(dice.choice([0.05, 5]), dice.choice([0.01, 5])),
+                **(impatient if names else {}),
             )
             told = str(report.to_dict())
         except errors.ModelImportError as error:

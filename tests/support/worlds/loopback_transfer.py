@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -10,13 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 import boto3
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
+from support.waiting import HANG_SECONDS
 
 from model_import.manifest import RepositoryFile, Slice, Source, Staging
-from model_import.sources.hub.files import HubFiles
 from model_import.staging.presigned_puts import PRESIGNING
+from model_import.transfer.range_reads import Patience
 from model_import.transfer.slice_transfer import TransferSettings, transfer_slice
-from model_import_cli.folder_hub.repositories import Repository, read_snapshot
-from model_import_cli.folder_hub.server import LocalHub
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -100,17 +100,21 @@ class Rig:
         slice_: Slice | None = None,
         *,
         on_progress: Callable[[Progress], None] | None = None,
-        read_timeout_seconds: float = 30,
+        read_timeout_seconds: float = HANG_SECONDS,
+        hub_attempts: int = 8,
         sleep: Callable[[float], object] = no_sleep,
         **settings: Any,  # noqa: ANN401 those of TransferSettings
     ) -> TransferReport:
         """Run a transfer of small parts that does not wait between attempts."""
         small: dict[str, Any] = {"connections": 4, "spare_buffers": 2, "part_bytes_minimum": 1000}
+        # What is slow on a busy machine is neither overtaken nor cut off.
+        patient = {"patience": Patience(math.inf, math.inf), "stop_seconds": HANG_SECONDS}
         hub_files = HubFiles(
             self.source,
             self.token,
             connections=4,
             read_timeout_seconds=read_timeout_seconds,
+            attempts=hub_attempts,
             sleep=sleep,
         )
         try:
@@ -118,7 +122,7 @@ class Rig:
                 slice_ or self.slice,
                 hub_files,
                 self.s3,
-                TransferSettings(**{**small, **settings}),
+                TransferSettings(**{**small, **patient, **settings}),
                 on_progress or self.progress.append,
                 sleep=sleep,
             )
