@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, SSLError
 from support.servers.certificates import self_signed
 from support.servers.scripted_server import Answer, scripted_server
+from support.waiting import HANG_SECONDS
 from support.worlds.loopback_transfer import s3_client
 
 from model_import.checksums.crc64 import crc64, crc64_base64
@@ -159,10 +160,10 @@ def test_closing_wakes_a_thread_that_waits_for_an_answer() -> None:
         ThreadPoolExecutor() as threads,
     ):
         putting = threads.submit(put_part, puts)
-        assert s3.asked.wait(10)
+        assert s3.asked.wait(HANG_SECONDS)
         puts.close()
         with pytest.raises(PoolsClosedError):
-            putting.result(timeout=10)
+            putting.result(HANG_SECONDS)
 
 
 def test_a_server_that_cannot_prove_to_be_s3_gets_no_body_and_no_second_try(

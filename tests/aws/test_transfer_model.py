@@ -10,7 +10,7 @@ import boto3
 import pytest
 from support.servers.s3_server import OWNER, S3Fault, s3_server
 from support.servers.scripted_server import Answer
-from support.waiting import wait_until
+from support.waiting import HANG_SECONDS, wait_until
 from support.worlds.loopback_transfer import BUCKET, CREDENTIALS, REGION, bytes_of, moto_server
 from support.worlds.transfer_task import FILES, PART_BYTES, SHARD, TASK_TOKEN, task_of
 
@@ -114,7 +114,7 @@ def test_a_signal_keeps_the_parts_and_is_told_by_name(
         hub = task.transfer.hub
         hub.faults.add(Fault("stall", match=f"GET .*{SHARD}", after_bytes=900, times=None))
         with task.start() as process:
-            assert hub.faults.wait_until_stalled(30)
+            assert hub.faults.wait_until_stalled()
             assert len(task.transfer.open_uploads()) == 1
             task.end(process, number)
 
@@ -132,7 +132,7 @@ def test_a_signal_is_heard_while_step_functions_does_not_answer(
     with task_of(s3_url, tmp_path, Answer(holds=True), Answer(body=b"{}")) as task:
         task.transfer.hub.faults.add(Fault("stall", match=f"GET .*{SHARD}", times=None))
         with task.start() as process:
-            assert task.states.asked.wait(30)  # for a heartbeat
+            assert task.states.asked.wait(HANG_SECONDS)  # for a heartbeat
             task.end(process, signal.SIGTERM)
 
         [failure] = task.told("SendTaskFailure")
@@ -149,7 +149,7 @@ def test_a_signal_ends_the_task_though_s3_does_not_answer_and_the_parts_stay(
         rest = f"GET .*{SHARD}"
         task.transfer.hub.faults.add(Fault("stall", match=rest, skip=1, after_bytes=9, times=None))
         with task.start() as process:
-            assert s3.stalled.wait(30)
+            assert s3.stalled.wait(HANG_SECONDS)
             wait_until(lambda: s3.asked("UploadPart"))
             _, _, err = task.end(process, signal.SIGTERM)
 
@@ -178,8 +178,8 @@ def test_a_task_that_is_killed_is_gone_on_with_by_the_next(tmp_path: Path) -> No
         hub = task.transfer.hub
         hub.faults.add(Fault("stall", match=f"GET /xet.*{SHARD}", skip=5, after_bytes=9, times=2))
         with task.start() as process:
-            assert hub.faults.wait_until_stalled(30)
-            assert hub.faults.wait_until_stalled(30)
+            assert hub.faults.wait_until_stalled()
+            assert hub.faults.wait_until_stalled()
             wait_until(lambda: len(s3.asked("UploadPart")) == 5 and checkpoints(s3) > 0)
             process.kill()
         stored = [request.query["partNumber"] for request in s3.asked("UploadPart")]

@@ -27,6 +27,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from support.waiting import HANG_SECONDS
 
 from model_import_cli.folder_hub.faults import Fault
 from model_import_cli.folder_hub.repositories import PullRequest, Repository
@@ -97,7 +98,8 @@ class Response:
 
 @contextmanager
 def connection_to(url: str) -> Iterator[http.client.HTTPConnection]:
-    with closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)) as connection:
+    host = urlsplit(url).netloc
+    with closing(http.client.HTTPConnection(host, timeout=HANG_SECONDS)) as connection:
         yield connection
 
 
@@ -891,7 +893,7 @@ def test_a_stalled_body_goes_on_when_it_is_released(hub: LocalHub) -> None:
         connection.sock.settimeout(0.01)
         with pytest.raises(TimeoutError):
             connection.sock.recv(1)
-        connection.sock.settimeout(10)
+        connection.sock.settimeout(HANG_SECONDS)
         hub.faults.release()
         rest = connection.sock.recv(len(WEIGHT_BYTES) - 1000, socket.MSG_WAITALL)
 
@@ -1024,7 +1026,7 @@ def test_the_command_serves_a_folder_until_it_is_interrupted(model: Repository) 
         endpoint = server.stdout.readline().strip().removeprefix("export HF_ENDPOINT=")
         status = ask(f"{endpoint}/api/models/{MODEL}").status
         server.send_signal(signal.SIGINT)
-        exit_code = server.wait(timeout=10)
+        exit_code = server.wait(HANG_SECONDS)
 
     assert (status, exit_code) == (200, 0)
 

@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from support.waiting import HANG_SECONDS
 from support.worlds.workflow_world import REPO_ID, repository_files, write_repository
 
 from local.__main__ import SHIPPED_HUB
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SHIPPED: Final = "model-import/Tiny-Quiz-Llama-Instruct"
-_SECONDS: Final = 120
 
 
 def command(*arguments: str) -> list[str]:
@@ -36,7 +36,7 @@ def run(*arguments: str, what: str = "run") -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=_SECONDS,
+        timeout=HANG_SECONDS,
     )
 
 
@@ -138,12 +138,12 @@ def test_ctrl_c_during_the_transfer_leaves_no_process_behind(tmp_path: Path) -> 
             text=True,
             start_new_session=True,
         )
-        assert hub.faults.wait_until_stalled(60)
+        assert hub.faults.wait_until_stalled()
         children = _children(process.pid)
         assert children
 
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=_SECONDS)
+        output, _ = process.communicate(timeout=HANG_SECONDS)
 
     assert "nothing is left running" in output
     assert "Traceback" not in output

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
+from support.waiting import HANG_SECONDS
 
 from local.aws.cloudformation_gaps import Schedule
 from local.aws.lambda_functions import Invocation
@@ -52,7 +53,7 @@ def test_a_schedule_acts_at_once_and_again_and_tells_what_is_new() -> None:
     acting: LambdaFunction = function  # type: ignore[assignment]  # it has what is used
 
     with closing(RunningSchedule(schedule, acting, lambda _seconds: 0, told.append)):
-        assert function.third.wait(30)
+        assert function.third.wait(HANG_SECONDS)
     count = function.count
 
     assert told == ["watch: 1", "watch: 2"]

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import threading
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
+
+from support.waiting import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-_SECONDS_AT_MOST: Final = 10
-"""A thread that runs longer without a pause waits for something that is none of the schedule's."""
 
 
 class KilledError(BaseException):
@@ -123,8 +122,9 @@ class Schedule:
     def _give_turn(self, thread: _Thread) -> None:
         self._running = thread
         thread.turn.release()
-        if not self.paused.acquire(timeout=_SECONDS_AT_MOST):
-            self._threads.clear()  # it cannot be killed either
+        if not self.paused.acquire(timeout=HANG_SECONDS):
+            # It waits for something that is none of the schedule's, and cannot be killed either.
+            self._threads.clear()
             raise AssertionError("A thread waits outside of the schedule")
         self._running = None
         if thread.is_ended:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-import time
 from typing import TYPE_CHECKING, Final
 
 import pytest
 import urllib3
+from support.waiting import wait_until
 from support.worlds.workflow_world import REPO_ID, World, world
 
 from local.deployment.execution import Execution, FollowedExecution
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from local.deployment.execution import Outcome
 
 SECONDS: Final = 600
-SECONDS_AT_MOST: Final = 60
-"""For a message to come."""
 BEFORE: Final = [
     "Validate Repository",
     "Importable?",
@@ -46,12 +44,13 @@ def start(here: World) -> Execution:
 
 def asked(here: World) -> str:
     """Return the message that asks for approval, once it has come."""
-    ends_at = time.monotonic() + SECONDS_AT_MOST
     messages: list[PublishedMessage] = []
-    while not (asking := [message for message in messages if message.asks]):
-        assert time.monotonic() < ends_at, [message.subject for message in messages]
-        messages = here.announcements.new()
-        time.sleep(0.02)
+
+    def asking_ones() -> list[PublishedMessage]:
+        messages[:] = here.announcements.new()
+        return [message for message in messages if message.asks]
+
+    asking = wait_until(asking_ones, lambda: [message.subject for message in messages])
     assert asking[-1].subject == f"Waiting for approval: {REPO_ID}"
     return asking[-1].text
 

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from hypothesis import given, strategies as st
+from support.waiting import HANG_SECONDS
 
 from model_import.transfer.concurrency import ConcurrencyController, Sample, WorkerGate
 
@@ -135,8 +136,8 @@ def test_the_gate_lets_as_many_work_as_it_is_told() -> None:
         assert not second.done()
         gate.leave()
         gate.open_to(2)
-        assert second.result(10)
-        assert third.result(10)
+        assert second.result(HANG_SECONDS)
+        assert third.result(HANG_SECONDS)
 
 
 def test_a_closed_gate_holds_nobody() -> None:
@@ -145,4 +146,4 @@ def test_a_closed_gate_holds_nobody() -> None:
     with ThreadPoolExecutor() as threads:
         waiting = threads.submit(gate.enter)
         gate.close()
-        assert waiting.result(10) is False
+        assert waiting.result(HANG_SECONDS) is False

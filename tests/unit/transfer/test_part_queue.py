@@ -5,6 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from support.waiting import HANG_SECONDS
+
 from model_import.transfer.part_queue import PartQueue
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ def test_whoever_finds_none_gets_that_of_a_file_that_is_begun_again() -> None:
     with ThreadPoolExecutor() as threads:
         taken = waiting(threads, queue)
         queue.begin_again([FIRST])
-        assert taken.result(10) is FIRST
+        assert taken.result(HANG_SECONDS) is FIRST
 
 
 def test_a_file_that_is_begun_again_comes_first_and_in_order() -> None:
@@ -65,7 +67,7 @@ def test_work_is_offered_to_those_who_wait_only() -> None:
     with ThreadPoolExecutor() as threads:
         taken = waiting(threads, queue)
         assert queue.offer(FIRST)
-        assert taken.result(10) is FIRST
+        assert taken.result(HANG_SECONDS) is FIRST
 
 
 def test_the_end_of_the_last_file_wakes_whoever_waits() -> None:
@@ -74,7 +76,7 @@ def test_the_end_of_the_last_file_wakes_whoever_waits() -> None:
     with ThreadPoolExecutor() as threads:
         taken = waiting(threads, queue)
         queue.file_done()
-        assert taken.result(10) is None
+        assert taken.result(HANG_SECONDS) is None
 
 
 def test_closing_drops_the_work_and_wakes_whoever_waits() -> None:
@@ -83,7 +85,7 @@ def test_closing_drops_the_work_and_wakes_whoever_waits() -> None:
     with ThreadPoolExecutor() as threads:
         taken = waiting(threads, queue)
         queue.close()
-        assert taken.result(10) is None
+        assert taken.result(HANG_SECONDS) is None
 
 
 def test_whoever_asks_after_the_end_gets_none_though_a_file_was_done_meanwhile() -> None:
@@ -93,4 +95,4 @@ def test_whoever_asks_after_the_end_gets_none_though_a_file_was_done_meanwhile()
     queue.append([FIRST])
 
     with ThreadPoolExecutor() as threads:
-        assert threads.submit(queue.take).result(10) is None
+        assert threads.submit(queue.take).result(HANG_SECONDS) is None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import given, strategies as st
+from support.waiting import HANG_SECONDS
 from support.worlds.loopback_transfer import bytes_of
 
 from model_import.errors import HubUnavailableError
@@ -68,7 +69,7 @@ class SteppedFile:
         with self._stepped:
             self._allowed[number] = self._allowed.get(number, 0) + count
             self._stepped.notify_all()
-            self._stepped.wait_for(lambda: read.reached >= goal, 10)
+            self._stepped.wait_for(lambda: read.reached >= goal, HANG_SECONDS)
 
 
 @dataclass
@@ -131,7 +132,7 @@ def test_a_range_that_gets_on_is_left_alone(world: World) -> None:
         world.now = 1
         world.reads.look()
         world.file.let(0, 500)
-        reading.result(10)
+        reading.result(HANG_SECONDS)
 
     assert world.taken == [CONTENT]
     assert world.tally.progress().hedges == world.tally.progress().stalls == 0
@@ -149,7 +150,7 @@ def test_a_silent_connection_is_cut_once(world: World) -> None:
         world.reads.look()
         assert world.tally.progress().stalls == 1
         world.file.let(0, 1000)
-        reading.result(10)
+        reading.result(HANG_SECONDS)
 
     assert world.taken == [CONTENT]
 
@@ -174,8 +175,8 @@ def test_a_slow_last_range_is_overtaken_and_taken_once_whoever_wins(
         world.file.entered.acquire()
         world.file.let(1 - winner, more)
         world.file.let(winner, 1000)
-        reading.result(10)
-        helping.result(10)
+        reading.result(HANG_SECONDS)
+        helping.result(HANG_SECONDS)
 
     assert world.taken == [CONTENT]
     assert len(world.file.reads) == 2
@@ -199,9 +200,9 @@ def test_nobody_overtakes_while_there_is_other_work_or_a_file_comes_in_one_strea
         world.reads.look()
         assert world.tally.progress().hedges == 0
         world.file.let(0, 1000)
-        reading.result(10)
+        reading.result(HANG_SECONDS)
         world.queue.file_done()
-        helping.result(10)
+        helping.result(HANG_SECONDS)
 
     assert world.taken == [CONTENT]
 
@@ -216,9 +217,9 @@ def test_a_second_request_that_is_refused_leaves_the_first_to_go_on(world: World
             """Until somebody has nothing to do."""
         world.now = 1e6
         world.reads.look()
-        helping.result(10)
+        helping.result(HANG_SECONDS)
         world.file.let(0, 1000)
-        reading.result(10)
+        reading.result(HANG_SECONDS)
 
     assert world.taken == [CONTENT]
     assert world.buffers._places == 4
@@ -229,7 +230,7 @@ def test_closing_abandons_every_read_and_all_that_come_later(world: World) -> No
         reading = start(world.read)
         world.file.entered.acquire()
         world.reads.close()
-        reading.result(10)
+        reading.result(HANG_SECONDS)
         world.read()
 
     assert world.taken == []
