@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import json
-import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,9 +61,11 @@ def arguments(instruction: str) -> list[str]:
     return [text for name, text in instructions() if name == instruction]
 
 
-def requirements() -> dict[str, set[str]]:
+def requirements(
+    path: Path = FUNCTIONS / "transfer_model" / "requirements.txt",
+) -> dict[str, set[str]]:
     """Return the hashes of each requirement, by name==version."""
-    text = (FUNCTIONS / "transfer_model" / "requirements.txt").read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
     pins: dict[str, set[str]] = {}
     for requirement in text.replace("\\\n", "").splitlines():
         pin, *hashes = requirement.split()
@@ -153,17 +156,31 @@ def copy_into(source: Path, destination: Path) -> None:
 
 
 def run_below(root: Path, command: list[str]) -> None:
-    """Run a step; uv takes pip's place, since it installs what it has without the network."""
+    """Run a step; what pip would bring from an index comes from this environment."""
     command = [f"{root}{word}" if word.startswith("/") else word for word in command]
     if command[:2] == ["pip", "install"]:
-        options = [word for word in command[2:] if not word.startswith("--disable-pip")]
-        options.remove("--no-cache-dir")
-        uv = os.environ.get("UV") or shutil.which("uv") or str(PROJECT / ".tools" / "bin" / "uv")
-        command = [uv, "pip", "install", "--quiet", "--offline", "--python", sys.executable]
-        command += options
+        install_from_this_environment(root, command[2:])
     else:
-        command[0] = sys.executable
-    subprocess.run(command, cwd=root, check=True)
+        subprocess.run([sys.executable, *command[1:]], cwd=root, check=True)
+
+
+def install_from_this_environment(root: Path, options: list[str]) -> None:
+    """Copy the files of the requirements alone, which the same lock has put here by hash."""
+    pip = argparse.ArgumentParser()
+    for flag in ("no-cache-dir", "disable-pip-version-check", "no-deps", "require-hashes"):
+        pip.add_argument(f"--{flag}", action="store_true", required=True)
+    for option in ("only-binary", "target", "requirement"):
+        pip.add_argument(f"--{option}", required=True)
+    given = pip.parse_args(options)
+    for pin in requirements(root / given.requirement):
+        name, _, version = pin.partition("==")
+        installed = distribution(name)
+        assert installed.version == version
+        for file in installed.files or ():
+            if ".." not in file.parts and "__pycache__" not in file.parts:
+                target = Path(given.target) / file
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(str(file.locate()), target)
 
 
 def environment(root: Path) -> dict[str, str]:
