@@ -4,7 +4,7 @@ RUN := $(UV) run --frozen
 export SAM_CLI_TELEMETRY = 0
 
 .PHONY: demo release test test-aws fuzz soak soak-releases lint generate build local bench bench-70b bench-preflight
-.PHONY: teardown
+.PHONY: teardown test-busy
 demo: $(UV)
 	$(RUN) python -m local run model-import/Tiny-Quiz-Llama-Instruct
 
@@ -13,6 +13,10 @@ release: $(UV)
 
 test: $(UV)
 	$(RUN) pytest -n 3 --dist worksteal
+
+# RUNS and LOOPS change how often, and how busy; TESTS are arguments of pytest in place of it all.
+test-busy: $(UV)
+	$(RUN) python tools/busy_tests.py --runs $${RUNS:-3} --loops $${LOOPS:-4} -- $(TESTS)
 
 test-aws: $(UV)
 	MODEL_IMPORT_STACK=$(STACK) $(RUN) pytest tests/deployed -rs --force-enable-socket
