@@ -15,6 +15,7 @@ from model_import.errors import ChecksumMismatchError, StagingUnavailableError
 from model_import.manifest import Slice, Staging
 from model_import.preparation.slicing import FanOut, cut_slices
 from model_import.staging.split_uploads import ensure_upload
+from model_import_cli.folder_hub.faults import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,9 +14,12 @@ from moto.server import ThreadedMotoServer
 from support.waiting import HANG_SECONDS
 
 from model_import.manifest import RepositoryFile, Slice, Source, Staging
+from model_import.sources.hub.files import HubFiles
 from model_import.staging.presigned_puts import PRESIGNING
 from model_import.transfer.range_reads import Patience
 from model_import.transfer.slice_transfer import TransferSettings, transfer_slice
+from model_import_cli.folder_hub.repositories import Repository, read_snapshot
+from model_import_cli.folder_hub.server import LocalHub
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
