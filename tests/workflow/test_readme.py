@@ -194,6 +194,18 @@ def test_the_architecture_names_files_that_there_are() -> None:
     assert not [path for path in named if not (ROOT / path).exists()]
 
 
+def test_the_index_of_decisions_has_every_decision_once() -> None:
+    page = PAGES["docs/decisions.md"]
+    decided = re.findall(r"(?m)^## (\d{4}-\d\d-\d\d · .+)$", page)
+    rows = _rows(page.split(f"## {decided[0]}", 1)[0])
+
+    listed = [re.sub(r"^\[(.+)\]\(#.+\)$", r"\1", title) for title, *_ in rows]
+    assert sorted(f"{row[1]} · {title}" for row, title in zip(rows, listed, strict=True)) == sorted(
+        decided
+    )
+    assert decided == sorted(decided, key=lambda title: title[:10])
+
+
 @each_page
 def test_links_lead_to_files_and_headings_that_there_are(page: str) -> None:
     folder = (ROOT / page).parent
