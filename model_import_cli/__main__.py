@@ -11,6 +11,7 @@ from model_import_cli.webhook import webhook
 
 
 @click.group()
+@click.version_option(package_name="model-import")
 def main() -> None:
     """From a Hugging Face repository id to a model on Amazon Bedrock."""
 
