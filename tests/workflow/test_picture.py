@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 import pytest
 import yaml
 
-from tools import draw_state_machine
+from tools import draw_architecture, draw_state_machine
 from tools.diagram import Diagram, Edge, Node, draw
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+ROOT = draw_state_machine.ROOT
 SVG = "{http://www.w3.org/2000/svg}"
 PAGE_WIDTH = 900
 # Advance widths of Arial in thousandths of its size; what is not here is a digit or as wide.
@@ -39,7 +40,7 @@ each_machine = pytest.mark.parametrize(
 )
 each_picture = pytest.mark.parametrize(
     "path",
-    draw_state_machine.PICTURES.values(),
+    [*draw_state_machine.PICTURES.values(), draw_architecture.PICTURE],
     ids=lambda path: path.name,
 )
 
@@ -174,6 +175,12 @@ def test_the_picture_of_a_machine_is_the_one_that_the_script_draws(definition: P
     committed = draw_state_machine.PICTURES[definition].read_text(encoding="utf-8")
 
     assert committed == draw_state_machine.picture(definition), "run: make picture"
+
+
+def test_the_picture_of_the_architecture_is_the_one_that_the_script_draws() -> None:
+    committed = draw_architecture.PICTURE.read_text(encoding="utf-8")
+
+    assert committed == draw_architecture.picture(), "run: make picture"
 
 
 @each_machine
@@ -317,3 +324,34 @@ def test_the_states_of_a_parallel_are_drawn_inside_it(machine: dict[str, Any]) -
     (parallel,) = [found for found in boxes if found.area.name == "Smoke Test"]
     assert {found.area.name for found in parallel.inner} == {"P", "Q"}
     assert overlapping(boxes) == []
+
+
+def architecture() -> list[str]:
+    """Return all that is written in the boxes of the architecture, its caption left out."""
+    boxes = boxes_in(parsed(draw_architecture.PICTURE.read_text(encoding="utf-8")))
+    return [text.name for found in boxes if found.kind != "caption" for text in found.texts]
+
+
+def test_the_architecture_names_folders_that_there_are() -> None:
+    named = {*re.findall(r"(\S+)/(?=\s|$)", "\n".join(architecture()))}
+    package = ROOT / "functions/model_import"
+
+    assert {"preflight", "sources/hub", "transfer"} <= named
+    assert [room for room in sorted(named) if not (package / room).is_dir()] == []
+
+
+def test_the_architecture_names_states_that_there_are() -> None:
+    table = draw_architecture.load_table()
+    steps = table["steps"]
+    named = [*chain.from_iterable(step["states"] for step in steps)]
+    named += [step["failure"]["state"] for step in steps if "failure" in step]
+
+    assert {*named} <= {*load(draw_architecture.DEFINITION)["States"]}
+    assert [name for name in named if name not in ", ".join(architecture())] == []
+
+
+def test_the_steps_of_the_architecture_follow_each_other_in_the_machine() -> None:
+    path = draw_state_machine.main_path(load(draw_architecture.DEFINITION))
+    named = [name for step in draw_architecture.load_table()["steps"] for name in step["states"]]
+
+    assert named == [name for name in path if name in named]
