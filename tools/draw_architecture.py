@@ -91,12 +91,3 @@ def _beside(step: Table, stores: Table) -> Iterator[tuple[Node, Edge]]:
 
 def _store(key: str, kind: str, title: str, notes: list[str]) -> Node:
     return Node(key, f"store {kind}", tuple(notes), title=title, width=STORE_WIDTH)
-
-
-def main() -> None:
-    """Write the picture."""
-    PICTURE.write_text(picture(), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

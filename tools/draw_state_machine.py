@@ -187,13 +187,3 @@ def what_answers(state: State) -> str:
     if items := ITEMS.search(str(state.get("Items", ""))):
         return f"{state['Type']} over {items[1]}"
     return "" if state["Type"] in {"Choice", "Wait", "Succeed", "Fail"} else state["Type"]
-
-
-def main() -> None:
-    """Write the pictures."""
-    for definition, path in PICTURES.items():
-        path.write_text(picture(definition), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

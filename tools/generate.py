@@ -13,13 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import yaml
-
 from benchmarks.plot import draw_scene
 from benchmarks.results import Result
 from benchmarks.tables import fill_places
 from model_import.findings.catalogue import CATALOGUE
-from tools import draw_state_machine, list_findings
+from tools import draw_architecture, draw_state_machine, list_findings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,16 +37,13 @@ def generated_files() -> Iterator[tuple[Path, Callable[[], str]]]:
     """Yield each generated file and what returns its text."""
     yield list_findings.PAGE, lambda: list_findings.page(CATALOGUE.values())
     for definition, picture in draw_state_machine.PICTURES.items():
-        yield picture, partial(_picture, definition)
+        yield picture, partial(draw_state_machine.picture, definition)
+    yield draw_architecture.PICTURE, draw_architecture.picture
     for name, options in _REQUIREMENTS.items():
         yield ROOT / name, partial(_requirements, options)
     for result in sorted(_BENCHMARKS.glob("*.json")):
         yield result.with_suffix(".svg"), partial(_plot, result)
     yield _TRANSFER, lambda: fill_places(_TRANSFER.read_text(encoding="utf-8"), _BENCHMARKS)
-
-
-def _picture(definition: Path) -> str:
-    return draw_state_machine.draw(yaml.safe_load(definition.read_text(encoding="utf-8")))
 
 
 def _requirements(options: tuple[str, ...]) -> str:

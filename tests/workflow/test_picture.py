@@ -174,13 +174,13 @@ def all_states(machine: dict[str, Any]) -> dict[str, Any]:
 def test_the_picture_of_a_machine_is_the_one_that_the_script_draws(definition: Path) -> None:
     committed = draw_state_machine.PICTURES[definition].read_text(encoding="utf-8")
 
-    assert committed == draw_state_machine.picture(definition), "run: make picture"
+    assert committed == draw_state_machine.picture(definition), "run: make generate"
 
 
 def test_the_picture_of_the_architecture_is_the_one_that_the_script_draws() -> None:
     committed = draw_architecture.PICTURE.read_text(encoding="utf-8")
 
-    assert committed == draw_architecture.picture(), "run: make picture"
+    assert committed == draw_architecture.picture(), "run: make generate"
 
 
 @each_machine
