@@ -28,8 +28,8 @@ from model_import.forecast.data import forecast_data
 from model_import.forecast.estimate import forecast
 from model_import.preflight.account import AccountClients, account_not_checked, check_account
 from model_import.preflight.conversions import find_conversion
+from model_import.preflight.judge import judge
 from model_import.preflight.licence import LicenceRules
-from model_import.preflight.verdict import judge
 from model_import.request.input import ImportRequest
 from model_import.request.wanted_import import WantedImport
 from model_import.sources.hub.files import HubFiles

@@ -17,7 +17,7 @@ from model_import.errors import ModelNotImportableError
 from model_import.forecast.estimate import forecast
 from model_import.preflight.account import AccountClients, check_account
 from model_import.preflight.conversions import find_conversion
-from model_import.preflight.verdict import judge
+from model_import.preflight.judge import judge
 from model_import.request.input import ImportRequest
 from model_import.request.tagging import joined_tags, read_stack_tags
 from model_import.request.wanted_import import WantedImport

@@ -1,81 +1,25 @@
-"""The whole of preflight: every finding at once, and the plan of the import."""
+"""What preflight found, and the model in figures."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from itertools import accumulate, compress
-from typing import TYPE_CHECKING, Any, Final, Protocol
-
-from model_import.bedrock.rules import bedrock_rules
-from model_import.chat.template import TOKENIZER_CONFIG, template_file
-from model_import.findings.finding import Finding, legible
-from model_import.model_files.json_files import parse_json
-from model_import.model_files.names import CONFIG, GENERATION, TOKENIZER
-from model_import.model_files.other_weights import NOT_SAFETENSORS
-from model_import.model_files.placeholder_files import describe_stand_in
-from model_import.model_files.selection import select_files
-from model_import.normalisation import Normalised, normalise
-from model_import.preflight.account import check_region
-from model_import.preflight.chat_template import check_chat_template
-from model_import.preflight.configuration import (
-    architecture_class,
-    check_configuration,
-    context_length,
-)
-from model_import.preflight.custom_code import check_custom_code, code_files
-from model_import.preflight.expected_tensors import check_tensors, expected_tensors
-from model_import.preflight.licence import LicenceRules, check_licence
-from model_import.preflight.purpose import check_purpose
-from model_import.preflight.scan import check_scan
-from model_import.preflight.token_ids import check_token_ids, end_ids, places_of_ids
-from model_import.preflight.tokenizer import check_tokenizer, embedding_rows, read_tokenizer
-from model_import.preflight.tokenizer_file import read_without_merges
-from model_import.preflight.weights import RangeReader, check_weights
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable
 
-    from model_import.bedrock.rules import Architecture, Kind
-    from model_import.manifest import RepositoryFile
-    from model_import.model_files.safetensors import Header
-    from model_import.model_files.selection import ModelFiles
-    from model_import.normalisation import Change
-    from model_import.preflight.conversions import Conversion
-    from model_import.sources.hub.snapshot import Snapshot
+    from model_import.bedrock.rules import Kind
+    from model_import.findings.finding import Finding
 
-_HIDING: Final = re.compile(r"(INDEX|SHARD|HEADER|WEIGHTS)_|QUANTISED")
-_CONCURRENT_READS: Final = 8
-_NOT_READ: Final = re.compile(r"vocab\.json|.*\.(txt|model)")
-# Vocabularies in forms that no rule looks into, megabytes each.
-JSON_BYTES_AT_MOST: Final = 48_000_000
-# All together: a tokenizer.json of 33 MB is known. What hostile JSON becomes fits the function.
-_ANY_LICENCE: Final = LicenceRules()
 _FINDINGS_SHOWN: Final = 100
 _CAUSE_CHARACTERS_AT_MOST: Final = 28_000
 # Step Functions keeps 32,768 characters of a cause.
 
 
-class FileReader(RangeReader, Protocol):
-    """Reads one file of a repository, whole or by range."""
-
-    def read_all(self, max_bytes: int) -> bytes:
-        """Return the whole file, refusing one that is longer than `max_bytes`."""
-
-
-class FileReaders(Protocol):
-    """Opens files of one repository at one commit."""
-
-    def open(self, path: str) -> FileReader:
-        """Return the reader of a file."""
-
-
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What preflight found, and the model in figures as far as it could be read.
+    """What preflight found, errors first, and the model in figures as far as it could be read.
 
     `chat_template` is the file of the repository that holds it.
     """
@@ -99,7 +43,7 @@ class Verdict:
 
     def joined_by(self, findings: Iterable[Finding]) -> Verdict:
         """Return the verdict with more findings, in their places."""
-        return replace(self, findings=_ordered((*self.findings, *findings)))
+        return replace(self, findings=in_order((*self.findings, *findings)))
 
     def figures(self) -> dict[str, Any]:
         """Return everything but the findings."""
@@ -126,194 +70,6 @@ class Verdict:
         return "\n".join(lines)
 
 
-def judge(  # noqa: PLR0913 – each is one thing of its own, most with a default
-    snapshot: Snapshot,
-    readers: FileReaders,
-    region: str,
-    *,
-    normalising: bool = True,
-    licences: LicenceRules = _ANY_LICENCE,
-    find_conversion: Callable[[], Conversion | None] = lambda: None,
-) -> Verdict:
-    """Return the verdict on a repository; reads small files and headers, not one weight.
-
-    What is judged is the copy that would be staged: `normalising`, what can be put right in it is.
-    `find_conversion` is asked where the weights are pickled.
-
-    Raises:
-        RepositoryGatedError: The Hub lists the files and does not hand them out.
-        HubUnavailableError: The Hub did not answer, or answered with a fault of its own.
-    """
-    small_files, findings = _read_small_files(snapshot, readers)
-    files, choice = select_files(snapshot, lambda path: parse_json(small_files.get(path, b"")))
-    findings += [_with_conversion(finding, find_conversion) for finding in choice]
-    copy = _copy(files, small_files)
-    staged = copy.files if normalising else small_files
-    parsed = {path: parse_json(content) for path, content in staged.items()}
-    findings += check_region(region)
-    findings += check_purpose(snapshot)
-    findings += check_licence(snapshot.card.licence, licences)
-    findings += check_scan(snapshot, _needed_paths(files, parsed.get))
-    config = _read_config(small_files, parsed.get, findings)
-    if config is not None:
-        findings += check_configuration(config, region)
-    findings += check_custom_code(snapshot, parsed.get)
-    row = bedrock_rules().architecture(str((config or {}).get("model_type")))
-    weights, weights_findings = check_weights(
-        files,
-        readers,
-        multimodal=row is not None and row.multimodal,
-        expected=None if config is None else expected_tensors(config),
-    )
-    findings += weights_findings
-    if config is not None and not any(_hides_tensors(finding) for finding in findings):
-        findings += check_tensors(config, weights.headers)
-    findings += _check_text(staged, parsed.get, config, weights.headers, row)
-    findings += [_of_change(change, normalising=normalising) for change in copy.changes]
-    return Verdict(
-        findings=_ordered(findings),
-        licence=_legible_text(str(snapshot.card.licence) or None),
-        model_type=_legible_text((config or {}).get("model_type")),
-        architecture=_legible_text(architecture_class(config or {})),
-        kind=None if row is None else row.kind,
-        context_length=None if config is None else context_length(config),
-        chat_template=_template_file(small_files, parsed.get),
-        dtype=_legible_text(weights.dtype),
-        parameters=weights.parameters,
-        weights_files=len(files.weights),
-        weights_bytes=files.weights_bytes,
-    )
-
-
-def _check_text(
-    staged: Mapping[str, bytes],
-    read_json: Callable[[str], object],
-    config: dict[str, Any] | None,
-    headers: dict[str, Header],
-    row: Architecture | None,
-) -> list[Finding]:
-    """Return what is wrong with what stands between text and the model."""
-    tokenizer, findings = read_tokenizer(staged, read_json)
-    rows = embedding_rows(headers, config or {})
-    places = places_of_ids(config, read_json(GENERATION))
-    findings += check_tokenizer(tokenizer, rows)
-    findings += check_token_ids(places, tokenizer, rows, row)
-    findings += check_chat_template(
-        staged, tokenizer, end_ids(places, row), multimodal=row is not None and row.multimodal
-    )
-    return findings
-
-
-def _template_file(
-    small_files: Mapping[str, bytes], read_json: Callable[[str], object]
-) -> str | None:
-    config = read_json(TOKENIZER_CONFIG)
-    return template_file(small_files, config if isinstance(config, dict) else {})
-
-
-def _ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return findings with errors first, otherwise as they came."""
     return tuple(sorted(findings, key=lambda finding: finding.severity))
-
-
-def _read_small_files(
-    snapshot: Snapshot, readers: FileReaders
-) -> tuple[dict[str, bytes], list[Finding]]:
-    """Return the files beside the weights by path, and those that are left out for their size."""
-
-    def read(file: RepositoryFile) -> tuple[str, bytes | None]:
-        if _NOT_READ.fullmatch(file.path):
-            return file.path, b""
-        reader = readers.open(file.path)
-        if file.path == TOKENIZER:
-            return file.path, read_without_merges(reader, file.size_bytes)
-        try:
-            return file.path, reader.read_all(JSON_BYTES_AT_MOST)
-        except ValueError:  # longer than the Hub listed it
-            return file.path, None
-
-    copied = bedrock_rules().copied_files
-    files = sorted(
-        (file for file in snapshot.files if file.path in copied), key=lambda file: file.size_bytes
-    )
-    totals = accumulate(file.size_bytes for file in files)
-    room = [total <= JSON_BYTES_AT_MOST for total in totals]
-    with ThreadPoolExecutor(_CONCURRENT_READS) as pool:
-        contents = dict(pool.map(read, compress(files, room)))
-    small_files = {path: content for path, content in contents.items() if content is not None}
-    return small_files, [_too_large(file) for file in files if file.path not in small_files]
-
-
-def _too_large(file: RepositoryFile) -> Finding:
-    return Finding.of(
-        "FILE_TOO_LARGE",
-        file.path,
-        found=f"It has {file.size_bytes} bytes",
-        accepted=f"{JSON_BYTES_AT_MOST} at most for all files beside the weights, several times "
-        "what published models have.",
-    )
-
-
-def _copy(files: ModelFiles, small_files: dict[str, bytes]) -> Normalised:
-    """Return the small files as they would be staged; preparation normalises the same ones."""
-    return normalise(
-        {path: small_files[path] for file in files.metadata if (path := file.path) in small_files}
-    )
-
-
-def _with_conversion(finding: Finding, find_conversion: Callable[[], Conversion | None]) -> Finding:
-    if finding.code != NOT_SAFETENSORS or (found := find_conversion()) is None:
-        return finding
-    return replace(
-        finding,
-        remedy=f'Give "revision": "{found.revision}": an open pull request of '
-        f"{legible(found.author)} that has the weights as safetensors. Look at what it changes.",
-    )
-
-
-def _needed_paths(files: ModelFiles, read_json: Callable[[str], object]) -> set[str]:
-    """Return what is copied, and the code that the model was published with."""
-    code = {path for paths in code_files(read_json).values() for path in paths}
-    return code | {file.path for file in (*files.weights, *files.metadata)}
-
-
-def _hides_tensors(finding: Finding) -> bool:
-    """Return whether some tensors could not be seen, so that none can be said to be missing."""
-    return finding.severity == "error" and _HIDING.match(finding.code) is not None
-
-
-def _of_change(change: Change, *, normalising: bool) -> Finding:
-    left = "NEEDS_NORMALISING" if change.matters else "NORMALISING_ADVISED"
-    before, after = (
-        "absent" if value is None else json.dumps(value, ensure_ascii=False)
-        for value in (change.before, change.after)
-    )
-    return Finding.of(
-        "NORMALISED" if normalising else left,
-        change.file if change.field is None else f"{change.file}: {change.field}",
-        found=f"It is {before}. {change.why}",
-        accepted=f"{'In the copy it is' if normalising else 'It should be'} {after}.",
-    )
-
-
-def _legible_text(value: object) -> str | None:
-    return legible(value) if isinstance(value, str) else None
-
-
-def _read_config(
-    small_files: dict[str, bytes], read_json: Callable[[str], object], findings: list[Finding]
-) -> dict[str, Any] | None:
-    if CONFIG not in small_files:
-        return None
-    config = read_json(CONFIG)
-    if isinstance(config, dict):
-        return config
-    stand_in = describe_stand_in(small_files[CONFIG])
-    findings.append(
-        Finding.of(
-            "CONFIG_INVALID",
-            CONFIG,
-            found="It is not a JSON object" + (f": {stand_in}" if stand_in else ""),
-            accepted="The config.json that save_pretrained writes.",
-        )
-    )
-    return None

@@ -13,7 +13,7 @@ from model_import.manifest import Manifest, Slice, StagedFile, Staging
 from model_import.model_files.json_files import parse_json
 from model_import.model_files.selection import select_files
 from model_import.normalisation import Normalised, normalise
-from model_import.preflight.verdict import JSON_BYTES_AT_MOST, FileReaders
+from model_import.preflight.small_files import JSON_BYTES_AT_MOST, FileReaders
 from model_import.preparation.fargate_sizes import task_size
 from model_import.preparation.slicing import cut_slices
 from model_import.request.naming import source_path

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from model_import.forecast.estimate import forecast
 from model_import.preflight.conversions import find_conversion
-from model_import.preflight.verdict import judge
+from model_import.preflight.judge import judge
 from model_import.release.policy import ReleasedModel
 from model_import.request.input import ImportRequest
 from model_import.request.naming import execution_name

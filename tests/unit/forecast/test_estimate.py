@@ -13,7 +13,7 @@ from support.fakes.fake_repository import FakeReaders, llama_files, snapshot_of
 from model_import.bedrock.rules import bedrock_rules
 from model_import.forecast.data import forecast_data
 from model_import.forecast.estimate import Forecast, forecast
-from model_import.preflight.verdict import judge
+from model_import.preflight.judge import judge
 
 TODAY = date(2026, 11, 24)
 FILES = llama_files()

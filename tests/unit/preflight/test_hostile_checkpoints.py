@@ -18,7 +18,7 @@ from support.checkpoints.hostile_checkpoints import hostile_checkpoint
 from support.fakes.fake_repository import COMMIT, FakeReaders, snapshot_of
 
 from model_import.findings.catalogue import CATALOGUE
-from model_import.preflight.verdict import judge
+from model_import.preflight.judge import judge
 
 FUZZ_SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 FUZZ_SEED = os.environ.get("FUZZ_SEED")

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from support.checkpoints.hostile_repository import hostile_snapshots
 from support.fakes.fake_repository import COMMIT, FakeReaders
 
-from model_import.preflight.verdict import judge
+from model_import.preflight.judge import judge
 
 if TYPE_CHECKING:
     from support.fakes.fake_repository import Files

@@ -14,7 +14,7 @@ from model_import.model_files.safetensors import (
     SafetensorsHeaderError,
     parse_header,
 )
-from model_import.preflight.verdict import JSON_BYTES_AT_MOST
+from model_import.preflight.small_files import JSON_BYTES_AT_MOST
 from model_import.preflight.weights import HEADERS_BYTES_AT_MOST
 
 if TYPE_CHECKING:

@@ -29,12 +29,13 @@ from support.fakes.fake_repository import (
 from model_import.bedrock.rules import bedrock_rules
 from model_import.model_files.names import INDEX, SINGLE
 from model_import.model_files.selection import select_files
-from model_import.preflight.verdict import Verdict, judge
+from model_import.preflight.judge import judge
 
 if TYPE_CHECKING:
     from support.fakes.fake_repository import Files
 
     from model_import.findings.finding import Finding
+    from model_import.preflight.verdict import Verdict
 
 REGION = "us-east-1"
 CAUSE_CHARACTERS_AT_MOST = 32_768

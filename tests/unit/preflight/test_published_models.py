@@ -7,7 +7,7 @@ from support.checkpoints.published_models import PublishedModel, published_model
 from support.fakes.fake_repository import FakeReaders, snapshot_of
 
 from model_import.model_files.names import SINGLE
-from model_import.preflight.verdict import judge
+from model_import.preflight.judge import judge
 
 REGION = "us-east-1"  # every family is imported there
 MODELS = published_models()

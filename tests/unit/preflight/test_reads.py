@@ -10,7 +10,7 @@ from support.checkpoints.published_models import published_models
 from support.fakes.fake_repository import FakeReaders, snapshot_of
 
 from benchmarks.llama_70b_hub import REPO_ID, llama_70b_hub
-from model_import.preflight.verdict import judge
+from model_import.preflight.judge import judge
 from model_import.sources.hub.files import HubFiles
 from model_import.sources.hub.snapshot import read_snapshot
 

@@ -29,8 +29,9 @@ from model_import.model_files.names import INDEX, SINGLE
 from model_import.model_files.safetensors import HEADER_BYTES_AT_MOST
 from model_import.model_files.selection import select_files
 from model_import.preflight.conversions import Conversion
+from model_import.preflight.judge import judge
 from model_import.preflight.licence import LicenceRules
-from model_import.preflight.verdict import JSON_BYTES_AT_MOST, Verdict, judge
+from model_import.preflight.small_files import JSON_BYTES_AT_MOST
 from model_import.preflight.weights import HEADERS_BYTES_AT_MOST
 from model_import.sources.hub.model_card import Licence
 from model_import.sources.hub.snapshot import FlaggedFile
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     from model_import.findings.finding import Finding
     from model_import.model_files.selection import ModelFiles
+    from model_import.preflight.verdict import Verdict
     from model_import.sources.hub.snapshot import Snapshot
 
 REGION = "us-east-1"

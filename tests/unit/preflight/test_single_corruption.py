@@ -22,7 +22,7 @@ from support.fakes.fake_repository import (
 )
 
 from model_import.model_files.names import INDEX
-from model_import.preflight.verdict import judge
+from model_import.preflight.judge import judge
 
 if TYPE_CHECKING:
     from support.fakes.fake_repository import Files

@@ -15,7 +15,7 @@ from support.fakes.fake_repository import (
     to_json,
 )
 
-from model_import.preflight.verdict import judge
+from model_import.preflight.judge import judge
 from model_import.preflight.vocabulary import read_vocabulary
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from model_import.assessment.plan import make_plan
 from model_import.bedrock.rules import bedrock_rules
 from model_import.errors import InvalidInputError
 from model_import.forecast.estimate import forecast
-from model_import.preflight.verdict import judge
+from model_import.preflight.judge import judge
 from model_import.request.input import SOURCE_TAGS, ImportRequest
 from model_import.request.wanted_import import WantedImport
 
