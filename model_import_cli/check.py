@@ -128,7 +128,7 @@ def _report(
         )
     verdict = verdict.joined_by(_check_account(wanted, region))
     estimate = forecast(
-        verdict,
+        verdict.figures,
         region,
         today=datetime.now(UTC).date(),
         megabytes_per_second=megabytes_per_second,
@@ -139,9 +139,9 @@ def _report(
         findings=verdict.findings,
         plan=PlannedModel.of(verdict, wanted.model_name),
         forecast=estimate.to_dict(),
-        kind=verdict.kind,
-        chat_template=verdict.chat_template,
-        licence=verdict.licence,
+        kind=verdict.figures.kind,
+        chat_template=verdict.figures.chat_template,
+        licence=verdict.figures.licence,
     )
 
 

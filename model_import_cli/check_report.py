@@ -29,12 +29,12 @@ class PlannedModel:
     def of(cls, verdict: Verdict, model_name: str) -> PlannedModel:
         """Return the figures of a verdict."""
         return cls(
-            files=verdict.weights_files,
-            bytes=verdict.weights_bytes,
-            dtype=verdict.dtype,
-            architecture=verdict.architecture,
-            context_length=verdict.context_length,
-            parameters=verdict.parameters,
+            files=verdict.figures.weights_files,
+            bytes=verdict.figures.weights_bytes,
+            dtype=verdict.figures.dtype,
+            architecture=verdict.figures.architecture,
+            context_length=verdict.figures.context_length,
+            parameters=verdict.figures.parameters,
             model_name=model_name,
         )
 

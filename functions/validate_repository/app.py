@@ -80,9 +80,9 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         licences=settings().licences,
         find_conversion=lambda: find_conversion(snapshot.source, token=hub_token()),
     ).joined_by(check_account(account_clients(), wanted))
-    logger.info("verdict", importable=verdict.importable, **verdict.figures())
+    logger.info("verdict", importable=verdict.importable, **verdict.figures.to_dict())
     estimate = forecast(
-        verdict,
+        verdict.figures,
         settings().region,
         today=datetime.now(UTC).date(),
         megabytes_per_second=settings().megabytes_per_second,

@@ -30,6 +30,6 @@ def make_plan(
         "tags": [{"Key": key, "Value": value} for key, value in tags.items()],
         "normalise": request.normalise,
         "smoke_test": {"prompt": request.prompt, "expect": request.expect},
-        "figures": verdict.figures(),
+        "figures": verdict.figures.to_dict(),
         "forecast": forecast.to_dict(),
     }

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from model_import.forecast.data import Sourced, forecast_data
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import date
 
     from model_import.forecast.data import UnitsAnchor
-    from model_import.preflight.verdict import Verdict
+    from model_import.preflight.verdict import ModelFigures
 
 _LIKE_AN_ANCHOR: Final = 0.1
 # Within 10 % of a known model's parameters a model takes what that one takes: an assumption.
@@ -34,6 +35,11 @@ class Figure:
         low, high = (None if side is None else round(side * factor, 4) for side in self._sides())
         return Figure(low, high, unit, source, date)
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read one figure of a forecast's `to_dict`; unknown fields are ignored."""
+        return cls(**{field.name: data[field.name] for field in fields(cls)})
+
     def _sides(self) -> tuple[float | None, float | None]:
         return self.at_least, self.at_most
 
@@ -53,22 +59,27 @@ class Forecast:
         """Return it as JSON, each figure labelled as what it is."""
         return {name: {"kind": "forecast", **figure} for name, figure in asdict(self).items()}
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read the JSON that `to_dict` wrote; unknown fields are ignored."""
+        return cls(**{field.name: Figure.from_dict(data[field.name]) for field in fields(cls)})
+
 
 def forecast(
-    verdict: Verdict, region: str, *, today: date, megabytes_per_second: float | None = None
+    model: ModelFigures, region: str, *, today: date, megabytes_per_second: float | None = None
 ) -> Forecast:
     """Return the forecast for a model in a Region; the throughput is the documented one if none."""
     data = forecast_data()
     rate = data.megabytes_per_second
     if megabytes_per_second not in (None, rate.value):
         rate = Sourced(megabytes_per_second, "as configured", today.isoformat())
-    seconds = math.ceil(verdict.weights_bytes / (rate.value * _BYTES_PER_MEGABYTE))
-    units = _units(verdict.parameters)
-    version = data.version(verdict.model_type)
+    seconds = math.ceil(model.weights_bytes / (rate.value * _BYTES_PER_MEGABYTE))
+    units = _units(model.parameters)
+    version = data.version(model.model_type)
     storage = data.usd_per_unit_month
     return Forecast(
         transfer_bytes=Figure(
-            verdict.weights_bytes, verdict.weights_bytes, "bytes", "Hub", today.isoformat()
+            model.weights_bytes, model.weights_bytes, "bytes", "Hub", today.isoformat()
         ),
         transfer_seconds=Figure(
             seconds, seconds, "seconds", f"{rate.value:g} MB/s ({rate.source})", rate.date

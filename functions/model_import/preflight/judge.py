@@ -30,7 +30,7 @@ from model_import.preflight.scan import check_scan
 from model_import.preflight.small_files import read_config, read_small_files
 from model_import.preflight.token_ids import check_token_ids, end_ids, places_of_ids
 from model_import.preflight.tokenizer import check_tokenizer, embedding_rows, read_tokenizer
-from model_import.preflight.verdict import Verdict, in_order
+from model_import.preflight.verdict import ModelFigures, Verdict
 from model_import.preflight.weights import check_weights
 
 if TYPE_CHECKING:
@@ -93,8 +93,7 @@ def judge(  # noqa: PLR0913 – each is one thing of its own, most with a defaul
         findings += check_tensors(config, weights.headers)
     findings += _check_text(staged, parsed.get, config, weights.headers, row)
     findings += [_of_change(change, normalising=normalising) for change in copy.changes]
-    return Verdict(
-        findings=in_order(findings),
+    figures = ModelFigures(
         licence=_legible_text(str(snapshot.card.licence) or None),
         model_type=_legible_text((config or {}).get("model_type")),
         architecture=_legible_text(architecture_class(config or {})),
@@ -106,6 +105,7 @@ def judge(  # noqa: PLR0913 – each is one thing of its own, most with a defaul
         weights_files=len(files.weights),
         weights_bytes=files.weights_bytes,
     )
+    return Verdict.of(findings, figures)
 
 
 def _check_text(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from model_import.bedrock.rules import Kind
     from model_import.findings.finding import Finding
@@ -18,13 +18,12 @@ _CAUSE_CHARACTERS_AT_MOST: Final = 28_000
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What preflight found, errors first, and the model in figures as far as it could be read.
+class ModelFigures:
+    """A model in figures, as far as they could be read.
 
     `chat_template` is the file of the repository that holds it.
     """
 
-    findings: tuple[Finding, ...]
     licence: str | None
     model_type: str | None
     architecture: str | None
@@ -36,6 +35,28 @@ class Verdict:
     weights_files: int
     weights_bytes: int
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return them as JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read the JSON that `to_dict` wrote; unknown fields are ignored."""
+        return cls(**{field.name: data[field.name] for field in fields(cls)})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What preflight found, errors first, and the model that it found it in."""
+
+    findings: tuple[Finding, ...]
+    figures: ModelFigures
+
+    @classmethod
+    def of(cls, findings: Iterable[Finding], figures: ModelFigures) -> Self:
+        """Return the verdict with its findings in order."""
+        return cls(tuple(sorted(findings, key=lambda finding: finding.severity)), figures)
+
     @property
     def importable(self) -> bool:
         """Return whether no finding refuses the repository."""
@@ -43,11 +64,7 @@ class Verdict:
 
     def joined_by(self, findings: Iterable[Finding]) -> Verdict:
         """Return the verdict with more findings, in their places."""
-        return replace(self, findings=in_order((*self.findings, *findings)))
-
-    def figures(self) -> dict[str, Any]:
-        """Return everything but the findings."""
-        return {name: value for name, value in asdict(self).items() if name != "findings"}
+        return Verdict.of((*self.findings, *findings), self.figures)
 
     def shown_findings(self) -> tuple[Finding, ...]:
         """Return the first findings, errors first: as many as a state's payload carries well."""
@@ -68,8 +85,3 @@ class Verdict:
                 break
             lines.append(line)
         return "\n".join(lines)
-
-
-def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Return findings with errors first, otherwise as they came."""
-    return tuple(sorted(findings, key=lambda finding: finding.severity))

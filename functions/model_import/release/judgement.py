@@ -103,10 +103,12 @@ class ReleaseJudge:
         return (*objections, refusal)
 
     def _model(self, snapshot: Snapshot, verdict: Verdict) -> ReleasedModel:
-        price = forecast(verdict, self.region, today=datetime.now(UTC).date()).usd_per_active_hour
+        price = forecast(
+            verdict.figures, self.region, today=datetime.now(UTC).date()
+        ).usd_per_active_hour
         return ReleasedModel(
             repo_id=snapshot.source.repo_id,
-            model_type=verdict.model_type,
-            weights_bytes=verdict.weights_bytes,
+            model_type=verdict.figures.model_type,
+            weights_bytes=verdict.figures.weights_bytes,
             usd_per_active_hour=price.at_most,
         )

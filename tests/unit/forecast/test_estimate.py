@@ -17,7 +17,7 @@ from model_import.preflight.judge import judge
 
 TODAY = date(2026, 11, 24)
 FILES = llama_files()
-VERDICT = judge(snapshot_of(FILES), FakeReaders(FILES), "us-east-1")
+MODEL = judge(snapshot_of(FILES), FakeReaders(FILES), "us-east-1").figures
 
 
 def forecast_of(
@@ -27,10 +27,10 @@ def forecast_of(
     model_type: str = "llama",
     rate: float | None = None,
 ) -> Forecast:
-    verdict = replace(
-        VERDICT, parameters=parameters, weights_bytes=weights_bytes, model_type=model_type
+    model = replace(
+        MODEL, parameters=parameters, weights_bytes=weights_bytes, model_type=model_type
     )
-    return forecast(verdict, region, today=TODAY, megabytes_per_second=rate)
+    return forecast(model, region, today=TODAY, megabytes_per_second=rate)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ BYTES_AT_MOST = 200_000
 def check_verdict(snapshot: Snapshot, files: Files) -> None:
     verdict = judge(snapshot, FakeReaders(files), "us-east-1")
     told = [asdict(finding) for finding in verdict.shown_findings()]
-    sent = json.dumps([told, verdict.figures()], ensure_ascii=False)
+    sent = json.dumps([told, verdict.figures.to_dict()], ensure_ascii=False)
     assert len(sent.encode()) < BYTES_AT_MOST
     assert verdict.refusal("acme/tiny-llama", COMMIT).encode()
     for finding in verdict.findings:

@@ -74,7 +74,7 @@ def test_an_importable_repository_has_no_findings_and_is_told_in_figures() -> No
     verdict = verdict_on(llama_files())
     assert verdict.findings == ()
     assert verdict.importable
-    assert verdict.figures() == {
+    assert verdict.figures.to_dict() == {
         "licence": "apache-2.0",
         "model_type": "llama",
         "architecture": "LlamaForCausalLM",
@@ -132,8 +132,8 @@ def test_a_file_in_a_folder_does_not_stand_for_the_one_at_the_root() -> None:
 def test_config_invalid(content: bytes) -> None:
     files = llama_files() | {"config.json": content}
     assert only_finding(files).code == "CONFIG_INVALID"
-    verdict = verdict_on(files)
-    assert (verdict.model_type, verdict.architecture, verdict.context_length) == (None, None, None)
+    model = verdict_on(files).figures
+    assert (model.model_type, model.architecture, model.context_length) == (None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_arch_unsupported_lists_the_families_that_are(model_type: object) -> Non
 def test_a_configuration_without_a_model_type_has_none_in_its_figures() -> None:
     files = llama_files() | {"config.json": to_json({"architectures": ["LlamaForCausalLM"]})}
     assert only_finding(files).code == "ARCH_UNSUPPORTED"
-    assert verdict_on(files).model_type is None
+    assert verdict_on(files).figures.model_type is None
 
 
 @pytest.mark.parametrize(
@@ -374,7 +374,7 @@ def test_chat_template_missing_is_a_warning_that_refuses_nothing(tokenizer_confi
     files = llama_files() | {"tokenizer_config.json": tokenizer_config}
     finding = only_finding(files)
     assert (finding.code, finding.severity) == ("CHAT_TEMPLATE_MISSING", "warning")
-    assert verdict_on(files).chat_template is None
+    assert verdict_on(files).figures.chat_template is None
     assert verdict_on(files).importable
 
 
@@ -385,7 +385,7 @@ def test_a_chat_template_may_be_a_file_of_its_own(path: str) -> None:
     config = {name: value for name, value in TOKENIZER_CONFIG.items() if name != "chat_template"}
     files = llama_files() | {"tokenizer_config.json": to_json(config), path: template}
     assert codes(files) == []
-    assert verdict_on(files).chat_template == path
+    assert verdict_on(files).figures.chat_template == path
 
 
 def test_all_findings_come_at_once_with_the_errors_first() -> None:
@@ -490,7 +490,7 @@ def test_a_hostile_repository_has_a_refusal_of_a_sane_size(files: Files) -> None
     assert len(refusal.encode()) < CAUSE_CHARACTERS_AT_MOST
     errors = [finding for finding in verdict.findings if finding.severity == "error"]
     assert all(finding.code in refusal for finding in errors)
-    assert len(json.dumps(verdict.figures(), ensure_ascii=False).encode()) < 10_000
+    assert len(json.dumps(verdict.figures.to_dict(), ensure_ascii=False).encode()) < 10_000
 
 
 def test_every_architecture_of_the_rules_is_accepted_in_its_regions() -> None:
@@ -537,7 +537,7 @@ def test_what_bedrock_may_read_as_it_is_refuses_nothing_when_normalising_is_off(
     [("llama", "decoder"), ("t5", "encoder-decoder"), ("mllama", "multimodal"), ("bert", None)],
 )
 def test_a_verdict_says_of_which_kind_the_model_is(model_type: str, kind: str | None) -> None:
-    assert verdict_on(llama_files(model_type=model_type)).kind == kind
+    assert verdict_on(llama_files(model_type=model_type)).figures.kind == kind
 
 
 LLAMA3_ROPE = {

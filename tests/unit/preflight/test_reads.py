@@ -41,8 +41,8 @@ def test_a_70b_model_of_30_shards_is_importable_by_its_headers(
     verdict, _ = judged
 
     assert verdict.importable, verdict.findings
-    assert verdict.parameters == 70_553_706_496
-    assert verdict.weights_files == SHARDS
+    assert verdict.figures.parameters == 70_553_706_496
+    assert verdict.figures.weights_files == SHARDS
 
 
 def test_less_than_8_mb_of_it_are_read(

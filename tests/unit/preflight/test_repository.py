@@ -89,7 +89,7 @@ def test_a_single_file_is_taken_before_an_index_and_its_shards() -> None:
     files = selected(BOTH)
     assert [file.path for file in files.weights] == [SINGLE]
     assert INDEX not in {file.path for file in files.metadata}
-    assert verdict_on(BOTH).weights_bytes == verdict_on(single_file()).weights_bytes
+    assert verdict_on(BOTH).figures.weights_bytes == verdict_on(single_file()).figures.weights_bytes
 
 
 def test_a_single_file_that_is_damaged_is_not_made_up_for_by_the_shards() -> None:
@@ -363,8 +363,8 @@ def test_no_licence_is_a_warning_where_none_is_asked_for(rules: LicenceRules) ->
 
 
 def test_the_licence_is_told_in_the_figures() -> None:
-    assert verdict_on(llama_files(), licensed(OTHER)).figures()["licence"] == str(OTHER)
-    assert verdict_on(llama_files(), licensed(Licence())).licence is None
+    assert verdict_on(llama_files(), licensed(OTHER)).figures.licence == str(OTHER)
+    assert verdict_on(llama_files(), licensed(Licence())).figures.licence is None
 
 
 # What the scanners say

@@ -239,7 +239,7 @@ def plan_of(**fields: object) -> dict[str, Any]:
     verdict = judge(snapshot, FakeReaders(files), "us-east-1")
     request = ImportRequest.from_input({"repo_id": "ACME/Old-Name"} | fields)
     wanted = WantedImport.of(request, snapshot.source)
-    estimate = forecast(verdict, "us-east-1", today=date(2026, 11, 24))
+    estimate = forecast(verdict.figures, "us-east-1", today=date(2026, 11, 24))
     return make_plan(request, snapshot, wanted, verdict, estimate)
 
 
