@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools import Logger
 
+from model_import.assessment.plan import Plan
 from model_import.aws.bucket_owner import expecting_owner
 from model_import.aws.refusals import ACCOUNT_CALLS
 from model_import.claim.claims import Claims
 from model_import.claim.course import choose_course
-from model_import.request.wanted_import import WantedImport
 from stack.settings import Settings
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Return the action, and the job, the model or the execution that it is about."""
     logger.append_keys(execution_arn=event["execution_arn"])
     course = choose_course(
-        WantedImport.from_plan(event["plan"]),
+        Plan.from_dict(event["plan"]).wanted,
         claims(),
         bedrock(),
         execution_arn=event["execution_arn"],

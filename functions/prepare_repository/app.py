@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools import Logger
 
+from model_import.assessment.plan import Plan
 from model_import.aws.bucket_owner import expecting_owner
 from model_import.preparation.prepare import prepare
 from model_import.request.tagging import object_tagging
@@ -46,20 +47,21 @@ def s3() -> S3Client:
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Return where the manifest and the model's prefix are, and the slices with their tasks."""
-    plan = event["plan"]
-    logger.append_keys(execution_name=event["execution_name"], repo_id=plan["repo_id"])
+    plan = Plan.from_dict(event["plan"])
+    wanted = plan.wanted
+    logger.append_keys(execution_name=event["execution_name"], repo_id=wanted.repo_id)
     snapshot = read_snapshot(
-        settings().hub_endpoint, plan["repo_id"], plan["commit"], token=hub_token()
+        settings().hub_endpoint, wanted.repo_id, wanted.commit, token=hub_token()
     )
     prepared = prepare(
         snapshot,
         HubFiles(snapshot.source, hub_token()),
         s3(),
         bucket=settings().staging_bucket,
-        tagging=object_tagging(plan["tags"]),
+        tagging=object_tagging(plan.tags),
         execution_name=event["execution_name"],
-        model_name=plan["model_name"],
-        normalising=plan["normalise"],
+        model_name=wanted.model_name,
+        normalising=wanted.normalise,
         fan_out=settings().fan_out,
     )
     logger.info("prepared", manifest_uri=prepared.manifest_uri, slices=len(prepared.tasks))

@@ -10,6 +10,7 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from model_import.approval.request import ApprovalRequester, ApprovalSettings
+from model_import.assessment.plan import Plan
 from model_import.aws.refusals import ACCOUNT_CALLS
 from model_import.aws.rotated_secret import RotatedSecret
 
@@ -40,7 +41,6 @@ def requester() -> ApprovalRequester:
 def handler(event: dict[str, Any], _context: LambdaContext) -> None:
     """Ask; the answer goes to Step Functions, from wherever it is given."""
     logger.append_keys(execution_arn=event["execution_arn"])
-    requester().request(
-        event["execution_arn"], event["task_token"], event["plan"], event["findings"]
-    )
-    logger.info("approval requested", repo_id=event["plan"]["repo_id"])
+    plan = Plan.from_dict(event["plan"])
+    requester().request(event["execution_arn"], event["task_token"], plan, event["findings"])
+    logger.info("approval requested", repo_id=plan.wanted.repo_id)

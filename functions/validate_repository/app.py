@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools import Logger
 
-from model_import.assessment.plan import make_plan
+from model_import.assessment.plan import Plan
 from model_import.aws.refusals import ACCOUNT_CALLS
 from model_import.errors import ModelNotImportableError
 from model_import.forecast.estimate import forecast
@@ -88,7 +88,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         megabytes_per_second=settings().megabytes_per_second,
     )
     return {
-        "plan": make_plan(request, snapshot, wanted, verdict, estimate),
+        "plan": Plan.of(request, snapshot, wanted, verdict.figures, estimate).to_dict(),
         "findings": [asdict(finding) for finding in verdict.shown_findings()],
         "refusal": None
         if verdict.importable

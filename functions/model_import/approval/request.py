@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sns import SNSClient
 
+    from model_import.assessment.plan import Plan
     from model_import.aws.rotated_secret import RotatedSecret
 
 SOURCE: Final = "model-import"
@@ -55,7 +56,7 @@ class ApprovalRequester:
         self,
         execution_arn: str,
         task_token: str,
-        plan: dict[str, Any],
+        plan: Plan,
         findings: list[dict[str, Any]],
     ) -> str:
         """Record a request, put the event of it, then tell people; return the request's id.
@@ -82,17 +83,15 @@ class ApprovalRequester:
             publish(self.sns, self.settings.topic_arn, message)
         return approval.approval_id
 
-    def _put_event(
-        self, approval: Approval, plan: dict[str, Any], findings: list[dict[str, Any]]
-    ) -> None:
+    def _put_event(self, approval: Approval, plan: Plan, findings: list[dict[str, Any]]) -> None:
         """Tell what waits, to whom it may concern; nothing in it decides."""
         detail = {
-            "repo_id": plan["repo_id"],
-            "commit": plan["commit"],
-            "model_name": plan["model_name"],
+            "repo_id": plan.wanted.repo_id,
+            "commit": plan.wanted.commit,
+            "model_name": plan.wanted.model_name,
             "execution_arn": approval.execution_arn,
             "expires_at": approval.expires_at,
-            "forecast": plan["forecast"],
+            "forecast": plan.forecast.to_dict(),
             "findings": [finding for finding in findings if finding["severity"] == "warning"],
         }
         with translate_aws_errors("events"):

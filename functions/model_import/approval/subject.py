@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from model_import.forecast.wording import FORECAST_LABELS, amount, size
+
+if TYPE_CHECKING:
+    from model_import.assessment.plan import Plan
 
 _NOTES_AT_MOST: Final = 20
 
@@ -25,16 +28,16 @@ class ApprovalSubject:
     more_notes: int
 
     @classmethod
-    def of(cls, plan: dict[str, Any], findings: list[dict[str, Any]]) -> Self:
+    def of(cls, plan: Plan, findings: list[dict[str, Any]]) -> Self:
         """Return the subject of a plan."""
-        forecast = plan["forecast"]
+        forecast = plan.forecast.to_dict()
         weights = {"Weights": size(forecast["transfer_bytes"]["at_least"])}
         estimates = {label: amount(name, forecast[name]) for name, label in FORECAST_LABELS.items()}
         notes = tuple(f"{finding['code']}: {finding['found']}" for finding in findings)
         return cls(
-            repo_id=plan["repo_id"],
-            commit=plan["commit"],
-            model_name=plan["model_name"],
+            repo_id=plan.wanted.repo_id,
+            commit=plan.wanted.commit,
+            model_name=plan.wanted.model_name,
             figures=weights | estimates,
             notes=notes[:_NOTES_AT_MOST],
             more_notes=max(0, len(notes) - _NOTES_AT_MOST),

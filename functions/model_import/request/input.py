@@ -11,14 +11,12 @@ from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
 from model_import.bedrock.rules import bedrock_rules
 from model_import.errors import InvalidInputError
+from model_import.request.wanted_import import SOURCE_TAGS
 
 _REPO_ID_CHARACTERS_AT_MOST: Final = 200  # the Hub takes less: its own check says what is wrong
 _REVISION_CHARACTERS_AT_MOST: Final = 255
 _EXPECT_CHARACTERS_AT_MOST: Final = 1_000
 _PROMPT_CHARACTERS_AT_MOST: Final = 20_000
-
-SOURCE_TAGS: Final = ("huggingface-repository", "huggingface-commit", "huggingface-copy")
-"""Tag keys that the import sets itself, on the job and on the model: it is known again by them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from urllib.parse import quote, urlencode
 from model_import.aws.refusals import translate_aws_errors
 from model_import.bedrock.rules import bedrock_rules
 from model_import.errors import InvalidInputError
-from model_import.request.input import SOURCE_TAGS
+from model_import.request.wanted_import import SOURCE_TAGS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from mypy_boto3_cloudformation import CloudFormationClient
 
@@ -64,7 +64,6 @@ def joined_tags(stack_tags: Mapping[str, str], execution_tags: Mapping[str, str]
     return joined
 
 
-def object_tagging(tags: Iterable[Mapping[str, str]]) -> str:
+def object_tagging(tags: Mapping[str, str]) -> str:
     """Return the last ten tags of a plan as S3 takes them; the import's own are the last."""
-    pairs = [(tag["Key"], tag["Value"]) for tag in tags]
-    return urlencode(pairs[-_OBJECT_TAGS_AT_MOST:], quote_via=quote)
+    return urlencode(list(tags.items())[-_OBJECT_TAGS_AT_MOST:], quote_via=quote)

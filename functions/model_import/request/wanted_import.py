@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
-from model_import.request.input import SOURCE_TAGS
 from model_import.request.naming import import_key, job_name, model_name, source_path
 
 if TYPE_CHECKING:
@@ -13,6 +12,9 @@ if TYPE_CHECKING:
 
     from model_import.manifest import Source
     from model_import.request.input import ImportRequest
+
+SOURCE_TAGS: Final = ("huggingface-repository", "huggingface-commit", "huggingface-copy")
+"""Tag keys that the import sets itself, on the job and on the model: it is known again by them."""
 
 
 class Imported(Protocol):
@@ -52,17 +54,6 @@ class WantedImport:
             normalise=request.normalise,
             model_name=name,
             name_given=request.model_name is not None,
-        )
-
-    @classmethod
-    def from_plan(cls, plan: Mapping[str, Any]) -> Self:
-        """Read it from the plan that the states carry."""
-        return cls(
-            repo_id=plan["repo_id"],
-            commit=plan["commit"],
-            normalise=plan["normalise"],
-            model_name=plan["model_name"],
-            name_given=plan["model_name_given"],
         )
 
     @property

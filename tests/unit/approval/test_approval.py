@@ -42,7 +42,11 @@ from model_import.approval.message import approval_message
 from model_import.approval.record import Approval, Told, find_request
 from model_import.approval.request import ApprovalRequester, ApprovalSettings
 from model_import.approval.subject import ApprovalSubject
+from model_import.assessment.plan import Plan
 from model_import.aws.rotated_secret import RotatedSecret
+from model_import.forecast.estimate import Figure, Forecast
+from model_import.preflight.verdict import ModelFigures
+from model_import.request.wanted_import import WantedImport
 from request_approval import app as request_app
 
 if TYPE_CHECKING:
@@ -305,22 +309,43 @@ def test_a_refusal_tells_nothing_of_what_is_asked_for() -> None:
         assert "<button" not in shown.html
 
 
-PLAN: Final[dict[str, Any]] = {
-    "repo_id": "acme/Tiny",
-    "commit": "4f5e" * 10,
-    "model_name": "acme-Tiny-4f5e4f5e",
-    "forecast": {
-        name: {"at_least": low, "at_most": low}
-        for name, low in {
-            "transfer_bytes": 141_110_000_000,
-            "transfer_seconds": 2520,
-            "custom_model_units": 8,
-            "usd_per_window": 2.29,
-            "usd_per_active_hour": None,
-            "usd_per_storage_month": 15.6,
-        }.items()
-    },
-}
+def figure(amount: float | None) -> Figure:
+    return Figure(amount, amount, "unit", "source", "2026-11-24")
+
+
+PLAN: Final = Plan(
+    wanted=WantedImport(
+        "acme/Tiny",
+        "4f5e" * 10,
+        normalise=True,
+        model_name="acme-Tiny-4f5e4f5e",
+        name_given=False,
+    ),
+    revision="main",
+    tags={},
+    prompt=None,
+    expect=None,
+    figures=ModelFigures(
+        licence=None,
+        model_type="llama",
+        architecture="LlamaForCausalLM",
+        kind="decoder",
+        context_length=8192,
+        chat_template=None,
+        dtype="BF16",
+        parameters=70_553_706_496,
+        weights_files=29,
+        weights_bytes=141_110_000_000,
+    ),
+    forecast=Forecast(
+        transfer_bytes=figure(141_110_000_000),
+        transfer_seconds=figure(2520),
+        custom_model_units=figure(8),
+        usd_per_window=figure(2.29),
+        usd_per_active_hour=figure(None),
+        usd_per_storage_month=figure(15.6),
+    ),
+)
 TOKEN: Final = "AQCE=" + "x/+" * 300
 """As long and as awkward as Step Functions makes them."""
 
@@ -388,7 +413,7 @@ def requester(table: Table, bus: Bus) -> ApprovalRequester:
 EVENT: Final = {
     "execution_arn": EXECUTION,
     "task_token": TOKEN,
-    "plan": PLAN,
+    "plan": PLAN.to_dict(),
     "findings": findings(1),
 }
 
@@ -429,7 +454,8 @@ def test_nothing_that_decides_is_in_an_event_or_a_log(
     logged = log.getvalue()
     assert "approval requested" in logged
     (entry,) = bus.entries
-    assert json.loads(entry["Detail"])["repo_id"] == "acme/Tiny"
+    detail = json.loads(entry["Detail"])
+    assert (detail["repo_id"], detail["forecast"]) == ("acme/Tiny", PLAN.forecast.to_dict())
     for secret_part in (TOKEN, link, link.rpartition("=")[2], link[8:40]):
         assert secret_part in text
         assert secret_part not in logged

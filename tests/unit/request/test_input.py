@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
-from support.fakes.fake_repository import COMMIT, FakeReaders, llama_files, snapshot_of
 
-from model_import.assessment.plan import make_plan
 from model_import.bedrock.rules import bedrock_rules
 from model_import.errors import InvalidInputError
-from model_import.forecast.estimate import forecast
-from model_import.preflight.judge import judge
-from model_import.request.input import SOURCE_TAGS, ImportRequest
-from model_import.request.wanted_import import WantedImport
+from model_import.request.input import ImportRequest
+from model_import.request.wanted_import import SOURCE_TAGS
 
 REPO_ID = "acme/tiny-llama"
 CAUSE_CHARACTERS_AT_MOST = 2_000
@@ -231,37 +226,3 @@ def test_a_malformed_prompt_or_expectation_is_refused(field: str, value: object)
 )
 def test_a_refusal_is_short_however_long_the_input(fields: dict[str, object]) -> None:
     assert len(refusal(**fields)) <= CAUSE_CHARACTERS_AT_MOST
-
-
-def plan_of(**fields: object) -> dict[str, Any]:
-    files = llama_files()
-    snapshot = snapshot_of(files)
-    verdict = judge(snapshot, FakeReaders(files), "us-east-1")
-    request = ImportRequest.from_input({"repo_id": "ACME/Old-Name"} | fields)
-    wanted = WantedImport.of(request, snapshot.source)
-    estimate = forecast(verdict.figures, "us-east-1", today=date(2026, 11, 24))
-    return make_plan(request, snapshot, wanted, verdict, estimate)
-
-
-def test_a_plan_is_of_the_repository_that_the_hub_answered_with() -> None:
-    plan = plan_of(revision="v1", prompt="Why?", expect="because")
-    assert (plan["repo_id"], plan["commit"]) == ("acme/tiny-llama", COMMIT)
-    assert plan["revision"] == "v1"
-    assert plan["model_name"] == f"acme-tiny-llama-{COMMIT[:8]}"
-    assert plan["smoke_test"] == {"prompt": "Why?", "expect": "because"}
-    assert plan["figures"]["model_type"] == "llama"
-
-
-def test_a_plan_has_the_tags_of_the_input_and_of_the_source_as_the_sdk_spells_them() -> None:
-    assert plan_of(tags={"team": "nlp"})["tags"] == [
-        {"Key": "team", "Value": "nlp"},
-        {"Key": "huggingface-repository", "Value": "acme/tiny-llama"},
-        {"Key": "huggingface-commit", "Value": COMMIT},
-        {"Key": "huggingface-copy", "Value": "normalised"},
-    ]
-
-
-def test_a_model_name_of_the_input_is_taken_as_it_is() -> None:
-    plan = plan_of(model_name="My_Model")
-    assert plan["model_name"] == "My_Model"
-    assert plan["model_name_given"]
