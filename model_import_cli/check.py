@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +14,7 @@ import click
 from botocore.exceptions import BotoCoreError
 from rich.console import Console
 
+from model_import.assessment.assess import assess
 from model_import.aws.refusals import ACCOUNT_CALLS
 from model_import.bedrock.rules import bedrock_rules
 from model_import.errors import (
@@ -25,22 +25,18 @@ from model_import.errors import (
     ModelImportError,
 )
 from model_import.forecast.data import forecast_data
-from model_import.forecast.estimate import forecast
 from model_import.preflight.account import AccountClients, account_not_checked, check_account
-from model_import.preflight.conversions import find_conversion
-from model_import.preflight.judge import judge
 from model_import.preflight.licence import LicenceRules
 from model_import.request.input import ImportRequest
-from model_import.request.wanted_import import WantedImport
-from model_import.sources.hub.files import HubFiles
 from model_import.sources.hub.snapshot import read_snapshot
 from model_import_cli.check_display import show
-from model_import_cli.check_report import CheckReport, PlannedModel
+from model_import_cli.check_report import CheckReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from model_import.findings.finding import Finding
+    from model_import.request.wanted_import import WantedImport
 
 _HUB: Final = "https://huggingface.co"
 _IMPORTABLE, _REFUSED, _NOT_CHECKED = 0, 1, 2
@@ -117,32 +113,16 @@ def _report(
 ) -> CheckReport:
     token = os.environ.get("HF_TOKEN") or None
     snapshot = read_snapshot(endpoint, request.repo_id, request.revision, token=token)
-    wanted = WantedImport.of(request, snapshot.source)
-    with contextlib.closing(HubFiles(snapshot.source, token)) as files:
-        verdict = judge(
-            snapshot,
-            files,
-            region,
-            licences=licences,
-            find_conversion=lambda: find_conversion(snapshot.source, token=token),
-        )
-    verdict = verdict.joined_by(_check_account(wanted, region))
-    estimate = forecast(
-        verdict.figures,
+    assessment = assess(
+        request,
+        snapshot,
         region,
-        today=datetime.now(UTC).date(),
+        hub_token=token,
+        licences=licences,
+        check_account=lambda wanted: _check_account(wanted, region),
         megabytes_per_second=megabytes_per_second,
     )
-    return CheckReport(
-        repo_id=snapshot.source.repo_id,
-        commit=snapshot.source.commit,
-        findings=verdict.findings,
-        plan=PlannedModel.of(verdict, wanted.model_name),
-        forecast=estimate.to_dict(),
-        kind=verdict.figures.kind,
-        chat_template=verdict.figures.chat_template,
-        licence=verdict.figures.licence,
-    )
+    return CheckReport.of(assessment)
 
 
 def _check_account(wanted: WantedImport, region: str) -> list[Finding]:

@@ -17,6 +17,7 @@ from model_import.forecast.wording import FORECAST_LABELS, amount, size
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from model_import.assessment.plan import Plan
     from model_import.findings.finding import Finding
     from model_import_cli.check_report import CheckReport
 
@@ -33,14 +34,14 @@ _PLACES_SHOWN: Final = 5
 def show(console: Console, report: CheckReport) -> None:
     """Print a report, as wide as the terminal is."""
     console.print(_title(report), soft_wrap=True, highlight=False)
-    if report.plan.files is not None:
-        console.print(Padding(_model(report), (1, 0, 0, 0)), highlight=False)
+    if report.plan is not None:
+        console.print(Padding(_model(report.plan), (1, 0, 0, 0)), highlight=False)
     for severity, findings in groupby(report.findings, key=lambda finding: finding.severity):
         console.print(Text(f"\n{_HEADINGS[severity]}", style=f"bold {_COLOURS[severity]}"))
         console.print(_findings(list(findings), _COLOURS[severity]))
-    if report.importable and report.forecast:
+    if report.importable and report.plan is not None:
         console.print(Text("\nForecast: nothing of it is measured on this model", style="bold"))
-        console.print(_forecast(report.forecast))
+        console.print(_forecast(report.plan.forecast.to_dict()))
 
 
 def _title(report: CheckReport) -> Text:
@@ -61,8 +62,8 @@ def _counted(severity: str, count: int) -> str:
     return severity if severity == "normalised" or count == 1 else f"{severity}s"
 
 
-def _model(report: CheckReport) -> Table:
-    plan = report.plan
+def _model(plan: Plan) -> Table:
+    model = plan.figures
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
@@ -70,19 +71,21 @@ def _model(report: CheckReport) -> Table:
         "Model",
         ", ".join(
             (
-                (plan.architecture or "no class named")
-                + (f" ({report.kind})" if report.kind else ""),
-                f"{plan.parameters:,} parameters" if plan.parameters else "parameters not counted",
-                plan.dtype or "precision not known",
+                (model.architecture or "no class named")
+                + (f" ({model.kind})" if model.kind else ""),
+                f"{model.parameters:,} parameters"
+                if model.parameters
+                else "parameters not counted",
+                model.dtype or "precision not known",
             )
         ),
     )
-    context = f"{plan.context_length:,} tokens" if plan.context_length else "not stated"
+    context = f"{model.context_length:,} tokens" if model.context_length else "not stated"
     grid.add_row("Context", context)
-    grid.add_row("Weights", f"{size(plan.bytes or 0)} in {_files(plan.files or 0)}")
-    grid.add_row("Licence", report.licence or "none named")
-    grid.add_row("Chat template", report.chat_template or "none")
-    grid.add_row("On Bedrock", plan.model_name)
+    grid.add_row("Weights", f"{size(model.weights_bytes)} in {_files(model.weights_files)}")
+    grid.add_row("Licence", model.licence or "none named")
+    grid.add_row("Chat template", model.chat_template or "none")
+    grid.add_row("On Bedrock", plan.wanted.model_name)
     return grid
 
 

@@ -3,57 +3,45 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 from model_import.findings.finding import Finding
 
 if TYPE_CHECKING:
+    from model_import.assessment.assess import Assessment
+    from model_import.assessment.plan import Plan
     from model_import.errors import ModelImportError
-    from model_import.preflight.verdict import Verdict
 
-
-@dataclass(frozen=True, slots=True)
-class PlannedModel:
-    """The model in figures, as far as they could be read."""
-
-    files: int | None = None
-    bytes: int | None = None
-    dtype: str | None = None
-    architecture: str | None = None
-    context_length: int | None = None
-    parameters: int | None = None
-    model_name: str | None = None
-
-    @classmethod
-    def of(cls, verdict: Verdict, model_name: str) -> PlannedModel:
-        """Return the figures of a verdict."""
-        return cls(
-            files=verdict.figures.weights_files,
-            bytes=verdict.figures.weights_bytes,
-            dtype=verdict.figures.dtype,
-            architecture=verdict.figures.architecture,
-            context_length=verdict.figures.context_length,
-            parameters=verdict.figures.parameters,
-            model_name=model_name,
-        )
+_MODEL: Final = {
+    "files": "weights_files",
+    "bytes": "weights_bytes",
+    "dtype": "dtype",
+    "architecture": "architecture",
+    "context_length": "context_length",
+    "parameters": "parameters",
+    "model_name": "model_name",
+}
+"""What `--json` tells of the model, by the fields of a plan and of its figures."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
     """The whole of a check; the findings that refuse come first.
 
-    `kind`, `licence` and `chat_template`, the file that has it, are for a person only.
+    A repository that could not even be read has no `commit` and no `plan`.
     """
 
     repo_id: str
     commit: str | None
     findings: tuple[Finding, ...]
-    plan: PlannedModel = PlannedModel()
-    forecast: dict[str, dict[str, Any]] = field(default_factory=dict)
-    kind: str | None = None
-    chat_template: str | None = None
-    licence: str | None = None
+    plan: Plan | None = None
+
+    @classmethod
+    def of(cls, assessment: Assessment) -> CheckReport:
+        """Return the report on a repository that was judged."""
+        plan = assessment.plan
+        return cls(plan.wanted.repo_id, plan.wanted.commit, assessment.verdict.findings, plan)
 
     @classmethod
     def of_refusal(cls, repo_id: str, error: ModelImportError) -> CheckReport:
@@ -76,6 +64,12 @@ class CheckReport:
             "importable": self.importable,
             "findings": findings,
             "normalisations": [row for row in findings if row["severity"] == "normalised"],
-            "plan": asdict(self.plan),
-            "forecast": self.forecast,
+            "plan": self._model(),
+            "forecast": {} if self.plan is None else self.plan.forecast.to_dict(),
         }
+
+    def _model(self) -> dict[str, Any]:
+        if self.plan is None:
+            return dict.fromkeys(_MODEL)
+        known = self.plan.to_dict() | self.plan.figures.to_dict()
+        return {name: known[field] for name, field in _MODEL.items()}

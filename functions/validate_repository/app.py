@@ -5,23 +5,17 @@ from __future__ import annotations
 import functools
 import os
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools import Logger
 
-from model_import.assessment.plan import Plan
+from model_import.assessment.assess import assess
 from model_import.aws.refusals import ACCOUNT_CALLS
 from model_import.errors import ModelNotImportableError
-from model_import.forecast.estimate import forecast
 from model_import.preflight.account import AccountClients, check_account
-from model_import.preflight.conversions import find_conversion
-from model_import.preflight.judge import judge
 from model_import.request.input import ImportRequest
 from model_import.request.tagging import joined_tags, read_stack_tags
-from model_import.request.wanted_import import WantedImport
-from model_import.sources.hub.files import HubFiles
 from model_import.sources.hub.snapshot import read_snapshot
 from model_import.sources.hub.token import read_hub_token
 from stack.settings import Settings
@@ -71,29 +65,21 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     snapshot = read_snapshot(
         settings().hub_endpoint, request.repo_id, request.revision, token=hub_token()
     )
-    wanted = WantedImport.of(request, snapshot.source)
-    verdict = judge(
+    assessment = assess(
+        request,
         snapshot,
-        HubFiles(snapshot.source, hub_token()),
         settings().region,
-        normalising=request.normalise,
+        hub_token=hub_token(),
         licences=settings().licences,
-        find_conversion=lambda: find_conversion(snapshot.source, token=hub_token()),
-    ).joined_by(check_account(account_clients(), wanted))
-    logger.info("verdict", importable=verdict.importable, **verdict.figures.to_dict())
-    estimate = forecast(
-        verdict.figures,
-        settings().region,
-        today=datetime.now(UTC).date(),
+        check_account=lambda wanted: check_account(account_clients(), wanted),
         megabytes_per_second=settings().megabytes_per_second,
     )
+    verdict, refusal = assessment.verdict, assessment.refusal
+    logger.info("verdict", importable=verdict.importable, **verdict.figures.to_dict())
     return {
-        "plan": Plan.of(request, snapshot, wanted, verdict.figures, estimate).to_dict(),
+        "plan": assessment.plan.to_dict(),
         "findings": [asdict(finding) for finding in verdict.shown_findings()],
         "refusal": None
-        if verdict.importable
-        else {
-            "Error": ModelNotImportableError.__name__,
-            "Cause": verdict.refusal(snapshot.source.repo_id, snapshot.source.commit),
-        },
+        if refusal is None
+        else {"Error": ModelNotImportableError.__name__, "Cause": refusal},
     }

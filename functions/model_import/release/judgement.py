@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from model_import.forecast.estimate import forecast
-from model_import.preflight.conversions import find_conversion
-from model_import.preflight.judge import judge
+from model_import.assessment.assess import assess
 from model_import.release.policy import ReleasedModel
 from model_import.request.input import ImportRequest
 from model_import.request.naming import execution_name
-from model_import.sources.hub.files import HubFiles
 from model_import.sources.hub.snapshot import read_snapshot
 
 if TYPE_CHECKING:
-    from model_import.preflight.verdict import Verdict
+    from model_import.assessment.plan import Plan
     from model_import.release.policy import Policy
     from model_import.sources.hub.snapshot import Snapshot
 
@@ -75,40 +70,29 @@ class ReleaseJudge:
         source = snapshot.source
         if is_commit and source.commit != named:
             return Judgement("superseded", source.repo_id, source.commit)
-        objections = self._objections(snapshot, policy, normalising=request.normalise)
+        objections = self._objections(request, snapshot, policy)
         if objections:
             return Judgement("refused", source.repo_id, source.commit, objections=objections)
         name = execution_name(source.repo_id, source.commit)
         return Judgement("wanted", source.repo_id, source.commit, execution_name=name)
 
     def _objections(
-        self, snapshot: Snapshot, policy: Policy, *, normalising: bool
+        self, request: ImportRequest, snapshot: Snapshot, policy: Policy
     ) -> tuple[str, ...]:
         # A renamed repository answers under its present name, which has to be watched too.
         if not policy.watches(snapshot.source.repo_id):
             return policy.objections_to_name(snapshot.source.repo_id)
-        with contextlib.closing(HubFiles(snapshot.source, self.hub_token)) as files:
-            verdict = judge(
-                snapshot,
-                files,
-                self.region,
-                normalising=normalising,
-                licences=policy.licences,
-                find_conversion=lambda: find_conversion(snapshot.source, token=self.hub_token),
-            )
-        objections = policy.objections(self._model(snapshot, verdict))
-        if verdict.importable:
-            return objections
-        refusal = verdict.refusal(snapshot.source.repo_id, snapshot.source.commit)
-        return (*objections, refusal)
-
-    def _model(self, snapshot: Snapshot, verdict: Verdict) -> ReleasedModel:
-        price = forecast(
-            verdict.figures, self.region, today=datetime.now(UTC).date()
-        ).usd_per_active_hour
-        return ReleasedModel(
-            repo_id=snapshot.source.repo_id,
-            model_type=verdict.figures.model_type,
-            weights_bytes=verdict.figures.weights_bytes,
-            usd_per_active_hour=price.at_most,
+        assessment = assess(
+            request, snapshot, self.region, hub_token=self.hub_token, licences=policy.licences
         )
+        objections = policy.objections(_released_model(assessment.plan))
+        return objections if assessment.refusal is None else (*objections, assessment.refusal)
+
+
+def _released_model(plan: Plan) -> ReleasedModel:
+    return ReleasedModel(
+        repo_id=plan.wanted.repo_id,
+        model_type=plan.figures.model_type,
+        weights_bytes=plan.figures.weights_bytes,
+        usd_per_active_hour=plan.forecast.usd_per_active_hour.at_most,
+    )
