@@ -12,7 +12,8 @@ from aws_lambda_powertools import Logger
 from botocore.config import Config
 
 from model_import.aws.bucket_owner import expecting_owner
-from model_import.smoke_test.smoke_test import read_tokenizer, run_smoke_test
+from model_import.smoke_test.ask import run_smoke_test
+from model_import.smoke_test.body import read_tokenizer
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -19,13 +19,8 @@ from urllib3 import HTTPResponse
 
 from model_import.chat.format import FORMATS, chat_format
 from model_import.errors import ModelNotReadyError, SmokeTestFailedError
-from model_import.smoke_test.smoke_test import (
-    DEFAULT_MESSAGES,
-    SmokeTestResult,
-    Tokenizer,
-    read_tokenizer,
-    run_smoke_test,
-)
+from model_import.smoke_test.ask import SmokeTestResult, run_smoke_test
+from model_import.smoke_test.body import DEFAULT_MESSAGES, Tokenizer, read_tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
