@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from httpx2 import HTTPError
 from huggingface_hub import HfApi, get_session
 
 from model_import.model_files.names import INDEX, SINGLE
+from model_import.sources.hub.client_errors import CLIENT_ERRORS
 
 if TYPE_CHECKING:
     from huggingface_hub import Discussion
@@ -48,7 +48,7 @@ def find_conversion(source: Source, *, token: str | None) -> Conversion | None:
             revision = f"refs/pr/{pull.num}"
             if _has_safetensors(api, source.repo_id, revision):
                 return Conversion(revision, pull.author)
-    except (HTTPError, AttributeError, LookupError, TypeError, ValueError):
+    except CLIENT_ERRORS:
         # It is a hint beside a finding, which is told all the same.
         return None
     return None

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
-from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+from huggingface_hub.errors import RepositoryNotFoundError
 from huggingface_hub.utils import (  # type: ignore[attr-defined]  # are exported
     build_hf_headers,
     hf_raise_for_status,
@@ -16,8 +16,8 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # are exporte
     validate_repo_id,
 )
 
-from model_import.errors import HubAccessRefusedError, HubUnavailableError
 from model_import.release.pushed_release import Release
+from model_import.sources.hub.client_errors import translate_client_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -146,21 +146,10 @@ def read_heads(api: ModelApi, author: str, patterns: tuple[str, ...]) -> tuple[R
         HubUnavailableError: The Hub did not answer, or answered with a fault of its own.
     """
     what = f"the models of {author!r}"
-    try:
+    with translate_client_errors(what, "list of models", with_token=bool(api.token)):
         if are_asked_one_by_one(patterns):
             return tuple(_named_heads(api, patterns))
         return tuple(_heads(api.models_of(author)))
-    except HfHubHTTPError as error:
-        status = error.response.status_code
-        reason = (error.server_message or "no reason given")[:200]
-        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            with_token = bool(api.token)
-            raise HubAccessRefusedError(what, status, reason, with_token=with_token) from error
-        raise HubUnavailableError(what, f"HTTP {status} ({reason})") from error
-    except httpx2.HTTPError as error:
-        raise HubUnavailableError(what, type(error).__name__) from error
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise HubUnavailableError(what, "its answer is no list of models") from error
 
 
 def _named_heads(api: ModelApi, repo_ids: Iterable[str]) -> Iterator[Release]:

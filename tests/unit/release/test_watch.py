@@ -304,7 +304,7 @@ def test_a_hub_that_is_away_ends_a_run_soon_and_loses_nothing(hub: Hub, clock: C
 
     report = watcher.run()
     assert report.released == ()
-    assert "HTTP 500" in str(report.why_left)
+    assert "it answered 500" in str(report.why_left)
 
     hub.failing = 0.0
     watcher.run()

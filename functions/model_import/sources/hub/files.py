@@ -1,10 +1,9 @@
 """Files of a Hub repository at one commit, read by Range.
 
-The Hub answers `resolve` with a redirect to a signed location on another host. The location is
-asked for without Range (with one it would be bound to that very range), is kept for every read of
-the file, and is asked for again when it has expired. The token goes to the Hub's own host only, and
-neither it nor a signed location is ever part of an error. A server that ignores Range is read in
-the order of the file, by one request.
+The location that the Hub resolves a file to is kept for every read of the file, and is asked for
+again when it has expired. The token goes to the Hub's own host only, and neither it nor a signed
+location is ever part of an error. A server that ignores Range is read in the order of the file, by
+one request.
 """
 
 from __future__ import annotations
@@ -12,26 +11,27 @@ from __future__ import annotations
 import re
 import threading
 import weakref
-from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, NoReturn
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError, SSLError
 
 from model_import.errors import (
     CertificateUntrustedError,
     ChecksumMismatchError,
-    HubAccessRefusedError,
     HubUnavailableError,
-    RepositoryDisabledError,
-    RepositoryFileNotFoundError,
-    RepositoryGatedError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
 )
 from model_import.sources.hub.range_read import RangeRead
+from model_import.sources.hub.refusals import (
+    REASON,
+    REFUSED,
+    Asked,
+    refusal_by_status,
+    stated_refusal,
+)
+from model_import.sources.hub.resolve import REDIRECTS, Resolved, origin, resolve
 from model_import.sources.hub.whole_file_stream import WholeFileStream
 from model_import.transport.pools import HttpPools, PoolsClosedError, untrusted_certificate
 from model_import.transport.retries import Retries, TransientError
@@ -49,14 +49,8 @@ _RATE_WINDOW_SECONDS: Final = 300
 _PATIENCE_SECONDS: Final = 120
 """Less than any function may take; whoever may take longer says so."""
 
-_REDIRECTS_AT_MOST: Final = 10
-_DISABLED: Final = "Access to this resource is disabled."
-"""It has no code of its own: huggingface_hub 2.4 tells it by this sentence too."""
-
-_REFUSED: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-_EXPIRED: Final = (*_REFUSED, HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
+_EXPIRED: Final = (*REFUSED, HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 """What a signed location answers whose time is over, or whose file has been replaced."""
-_REDIRECTS: Final = (301, 302, 303, 307, 308)
 _TRANSIENT: Final = (408, 429, 500, 502, 503, 504)
 _THROTTLING: Final = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
@@ -117,7 +111,8 @@ class HubFiles:
 
     def resolve(self, path: str) -> Resolved:
         """Return where a file lies now; raises as `open` does."""
-        return self.persist(path, lambda: self._resolve_once(path))
+        head = partial(self._head, path)
+        return self.persist(path, lambda: resolve(self.source, path, head))
 
     def persist[T](
         self, path: str, try_once: Callable[[], T], *, wake: threading.Event | None = None
@@ -154,7 +149,7 @@ class HubFiles:
 
     def is_hub(self, url: str) -> bool:
         """Return whether a location is on the Hub's own host, which alone is given the token."""
-        return _origin(url) == _origin(self.source.endpoint)
+        return origin(url) == origin(self.source.endpoint)
 
     def note(self, failed: TransientError) -> None:
         """Tell of a failure that is no reason to wait, since bytes had come before it."""
@@ -163,19 +158,12 @@ class HubFiles:
     def refuse(self, path: str, response: DirectResponse) -> NoReturn:
         """Raise the error that an answer other than the one hoped for stands for."""
         response.close()
-        status, code = response.status, response.headers.get("X-Error-Code")
-        source, with_token = self.source, self._token is not None
-        page_url = f"{source.endpoint.rstrip('/')}/{source.repo_id}"
-        if response.headers.get("X-Error-Message") == _DISABLED:
-            raise RepositoryDisabledError(source.repo_id, page_url)
-        if code == "GatedRepo":
-            raise RepositoryGatedError(source.repo_id, page_url, with_token=with_token)
-        if code == "RepoNotFound":
-            raise RepositoryNotFoundError(source.repo_id, with_token=with_token)
-        if code == "RevisionNotFound":
-            raise RevisionNotFoundError(source.repo_id, source.commit)
-        if code == "EntryNotFound":
-            raise RepositoryFileNotFoundError(source.repo_id, source.commit, path)
+        source, status, headers = self.source, response.status, response.headers
+        with_token = self._token is not None
+        asked = Asked(source.endpoint, source.repo_id, source.commit, with_token, path)
+        stated = stated_refusal(asked, headers)
+        if stated is not None:
+            raise stated
         if status in _TRANSIENT:
             wait_seconds = _asked_wait(response)
             asks = "" if wait_seconds is None else f" and asks for {wait_seconds:g} s"
@@ -184,59 +172,15 @@ class HubFiles:
                 wait_seconds=wait_seconds,
                 is_throttling=status in _THROTTLING,
             )
-        message = response.headers.get("X-Error-Message", "no reason given")[:200]
-        if status in _REFUSED:
-            what = f"{path!r} of {source.repo_id!r}"
-            raise HubAccessRefusedError(what, status, message, with_token=with_token)
-        raise HubUnavailableError(path, f"it answered {status} ({message})")
+        what = f"{path!r} of {source.repo_id!r}"
+        raise refusal_by_status(what, status, headers.get(REASON), with_token=with_token)
 
-    def _resolve_once(self, path: str) -> Resolved:
-        source = self.source
-        resolved = Resolved(
-            path,
-            f"{source.endpoint.rstrip('/')}/{source.repo_id}/resolve/{source.commit}/{quote(path)}",
-        )
-        for _ in range(_REDIRECTS_AT_MOST):
-            response = self.request("HEAD", resolved.location)
-            response.drain_conn()
-            if response.status not in (HTTPStatus.OK, *_REDIRECTS):
-                self.refuse(path, response)
-            resolved = resolved.after(response)
-            if resolved.is_final:
-                return resolved
-        raise HubUnavailableError(path, f"it redirected {_REDIRECTS_AT_MOST} times")
-
-
-@dataclass(frozen=True, slots=True)
-class Resolved:
-    """Where a file lies; the location may be signed, and so is kept out of every text."""
-
-    path: str
-    location: str = field(repr=False)
-    size_bytes: int = -1
-    sha256: str | None = None
-    is_final: bool = False
-
-    def after(self, response: DirectResponse) -> Resolved:
-        """Return what is known after one answer to HEAD.
-
-        The Hub announces size and hash of a large file on the redirect away from its host; a signed
-        location takes no HEAD, so that is where the way ends.
-        """
-        headers = response.headers
-        size_bytes = int(headers.get("X-Linked-Size", self.size_bytes))
-        sha256 = _sha256(headers.get("X-Linked-Etag")) or self.sha256
-        target = headers.get("Location") if response.status in _REDIRECTS else None
-        if target is None:
-            if size_bytes < 0 and "Content-Length" not in headers:
-                raise HubUnavailableError(self.path, "it does not say how long the file is")
-            size_bytes = int(headers["Content-Length"]) if size_bytes < 0 else size_bytes
-            return Resolved(self.path, self.location, size_bytes, sha256, is_final=True)
-        location = urljoin(self.location, target)
-        leaves = _origin(location) != _origin(self.location)
-        return Resolved(
-            self.path, location, size_bytes, sha256, is_final=leaves and size_bytes >= 0
-        )
+    def _head(self, path: str, location: str) -> DirectResponse:
+        response = self.request("HEAD", location)
+        response.drain_conn()
+        if response.status not in (HTTPStatus.OK, *REDIRECTS):
+            self.refuse(path, response)
+        return response
 
 
 class RemoteFile:
@@ -397,18 +341,6 @@ class RemoteFile:
         found = f"{resolved.size_bytes} bytes, SHA-256 {resolved.sha256}"
         if announced != found:
             raise ChecksumMismatchError(self.path, expected=announced, found=f"{found} meanwhile")
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    default_port = {"http": 80, "https": 443}.get(parts.scheme)
-    return parts.scheme, parts.hostname, parts.port or default_port
-
-
-def _sha256(etag: str | None) -> str | None:
-    """Return the hash that an X-Linked-Etag holds; outside LFS it holds a git id instead."""
-    found = re.fullmatch(r'(?:W/)?"?([0-9a-f]{64})"?', etag or "")
-    return found[1] if found else None
 
 
 def _asked_wait(response: DirectResponse) -> float | None:

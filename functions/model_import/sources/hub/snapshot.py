@@ -1,33 +1,22 @@
-"""Metadata of repositories on the Hugging Face Hub; their files are read by hub_files.py."""
+"""Metadata of repositories on the Hugging Face Hub; their files are read by files.py."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from httpx2 import HTTPError
 from huggingface_hub import HfApi
-from huggingface_hub.errors import (
-    DisabledRepoError,
-    GatedRepoError,
-    HfHubHTTPError,
-    RepositoryNotFoundError as HubRepositoryNotFoundError,
-    RevisionNotFoundError as HubRevisionNotFoundError,
-)
 
 from model_import.errors import (
-    HubAccessRefusedError,
     HubUnavailableError,
-    ModelImportError,
     RepositoryDisabledError,
-    RepositoryGatedError,
     RepositoryNotFoundError,
-    RevisionNotFoundError,
 )
 from model_import.manifest import RepositoryFile, Source
+from model_import.sources.hub.client_errors import CLIENT_ERRORS, translate_client_errors
 from model_import.sources.hub.model_card import ModelCard, read_model_card
+from model_import.sources.hub.refusals import Asked
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelInfo
@@ -72,46 +61,27 @@ def read_snapshot(endpoint: str, repo_id: str, revision: str, *, token: str | No
     """
     endpoint = endpoint.rstrip("/")
     api = HfApi(endpoint=endpoint, token=token or False)
-    page = f"{endpoint}/{repo_id}"
+    with_token = token is not None
+    asked = Asked(endpoint, repo_id, revision, with_token)
     what = f"the file list of {repo_id!r} at {revision!r}"
     try:
-        info = api.model_info(
-            repo_id,
-            revision=revision,
-            files_metadata=True,
-            securityStatus=True,
-            timeout=_TIMEOUT_SECONDS,
-        )
-    except GatedRepoError as error:
-        raise RepositoryGatedError(repo_id, page, with_token=token is not None) from error
-    except DisabledRepoError as error:
-        raise RepositoryDisabledError(repo_id, page) from error
-    except HubRepositoryNotFoundError as error:
+        with translate_client_errors(what, "model info", with_token=with_token, asked=asked):
+            info = api.model_info(
+                repo_id,
+                revision=revision,
+                files_metadata=True,
+                securityStatus=True,
+                timeout=_TIMEOUT_SECONDS,
+            )
+    except RepositoryNotFoundError as error:
         kind = _kind_of_other_repository(api, repo_id)
-        raise RepositoryNotFoundError(repo_id, with_token=token is not None, kind=kind) from error
-    except HubRevisionNotFoundError as error:
-        raise RevisionNotFoundError(repo_id, revision) from error
-    except HfHubHTTPError as error:
-        raise _refusal(what, error, with_token=token is not None) from error
-    except HTTPError as error:
-        raise HubUnavailableError(what, type(error).__name__) from error
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        # What the client makes of a sign-in page, or of a mirror that leaves fields out.
-        raise HubUnavailableError(what, "its answer is no model info") from error
+        raise RepositoryNotFoundError(repo_id, with_token=with_token, kind=kind) from error
     if info.disabled is True:
-        raise RepositoryDisabledError(repo_id, page)
+        raise RepositoryDisabledError(repo_id, asked.page_url)
     try:
         return _snapshot(endpoint, revision, info)
     except ValueError as error:
         raise HubUnavailableError(what, str(error)) from error
-
-
-def _refusal(what: str, error: HfHubHTTPError, *, with_token: bool) -> ModelImportError:
-    status = error.response.status_code
-    reason = (error.server_message or "no reason given")[:200]
-    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return HubAccessRefusedError(what, status, reason, with_token=with_token)
-    return HubUnavailableError(what, f"HTTP {status} ({reason})")
 
 
 def _kind_of_other_repository(api: HfApi, repo_id: str) -> str | None:
@@ -119,7 +89,7 @@ def _kind_of_other_repository(api: HfApi, repo_id: str) -> str | None:
     for kind, read_info in (("dataset", api.dataset_info), ("space", api.space_info)):
         try:
             read_info(repo_id, timeout=_TIMEOUT_SECONDS)
-        except (HTTPError, AttributeError, LookupError, TypeError, ValueError):
+        except CLIENT_ERRORS:
             continue
         return kind
     return None
