@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +10,12 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from model_import.assessment.plan import Plan
-from model_import.aws.bucket_owner import expecting_owner
-from model_import.aws.refusals import ACCOUNT_CALLS
 from model_import.claim.claims import Claims
 from model_import.claim.course import choose_course
-from stack.settings import Settings
+from stack.clients import bedrock, s3, settings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
-    from mypy_boto3_bedrock import BedrockClient
 
 logger = Logger()
 
@@ -27,18 +23,7 @@ logger = Logger()
 @functools.cache
 def claims() -> Claims:
     """Return the claims of this stack."""
-    settings = Settings.from_environ(os.environ)
-    return Claims(
-        s3=expecting_owner(boto3.client("s3"), settings.account_id),
-        states=boto3.client("stepfunctions"),
-        bucket=settings.staging_bucket,
-    )
-
-
-@functools.cache
-def bedrock() -> BedrockClient:
-    """Return the Bedrock client."""
-    return boto3.client("bedrock", config=ACCOUNT_CALLS)
+    return Claims(s3=s3(), states=boto3.client("stepfunctions"), bucket=settings().staging_bucket)
 
 
 @logger.inject_lambda_context

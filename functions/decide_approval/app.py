@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -12,8 +11,8 @@ from aws_lambda_powertools import Logger
 from model_import.approval.answer import ApprovalDesk
 from model_import.approval.page import HEADERS, UNAVAILABLE
 from model_import.aws.refusals import ACCOUNT_CALLS
-from model_import.aws.rotated_secret import RotatedSecret
 from model_import.errors import ModelImportError
+from stack.approval import approval_secret, approval_table
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -24,10 +23,9 @@ logger = Logger()
 @functools.cache
 def desk() -> ApprovalDesk:
     """Return where the links of this stack lead."""
-    secrets = boto3.client("secretsmanager", config=ACCOUNT_CALLS)
     return ApprovalDesk(
-        secret=RotatedSecret(secrets, os.environ["APPROVAL_SECRET_ARN"]),
-        table=boto3.resource("dynamodb", config=ACCOUNT_CALLS).Table(os.environ["APPROVAL_TABLE"]),
+        secret=approval_secret(),
+        table=approval_table(),
         states=boto3.client("stepfunctions", config=ACCOUNT_CALLS),
     )
 

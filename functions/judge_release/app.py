@@ -6,12 +6,11 @@ import functools
 import os
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from aws_lambda_powertools import Logger
 
 from model_import.release.judgement import ReleaseJudge
 from model_import.release.policy import Policy
-from model_import.sources.hub.token import read_hub_token
+from stack.clients import hub_token, settings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -22,12 +21,10 @@ logger = Logger()
 @functools.cache
 def judge() -> ReleaseJudge:
     """Return what judges releases for this stack."""
-    secret_arn = os.environ.get("HUB_TOKEN_SECRET_ARN")
-    token = read_hub_token(boto3.client("secretsmanager"), secret_arn) if secret_arn else None
     return ReleaseJudge(
-        hub_endpoint=os.environ["HUB_ENDPOINT"],
-        hub_token=token,
-        region=os.environ["AWS_REGION"],
+        hub_endpoint=settings().hub_endpoint,
+        hub_token=hub_token(),
+        region=settings().region,
         branch=os.environ["TRACKED_BRANCH"],
     )
 

@@ -3,45 +3,32 @@
 from __future__ import annotations
 
 import functools
-import os
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from aws_lambda_powertools import Logger
 
 from model_import.assessment.plan import Plan
-from model_import.aws.bucket_owner import expecting_owner
 from model_import.preparation.prepare import prepare
+from model_import.preparation.slicing import FanOut
 from model_import.request.tagging import object_tagging
 from model_import.sources.hub.files import HubFiles
 from model_import.sources.hub.snapshot import read_snapshot
-from model_import.sources.hub.token import read_hub_token
-from stack.settings import Settings
+from stack.clients import hub_token, s3, settings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
-    from mypy_boto3_s3 import S3Client
 
 logger = Logger()
 
 
 @functools.cache
-def settings() -> Settings:
-    """Return the settings of this function."""
-    return Settings.from_environ(os.environ)
-
-
-@functools.cache
-def hub_token() -> str | None:
-    """Return the Hub token, or None when the stack has none."""
-    arn = settings().hub_token_secret_arn
-    return read_hub_token(boto3.client("secretsmanager"), arn) if arn else None
-
-
-@functools.cache
-def s3() -> S3Client:
-    """Return the S3 client."""
-    return expecting_owner(boto3.client("s3"), settings().account_id)
+def fan_out() -> FanOut:
+    """Return how the weights are spread over tasks."""
+    return FanOut(
+        tasks_at_most=settings().tasks_at_most,
+        slice_bytes_at_least=settings().slice_bytes_at_least,
+        task_cpu_units_at_most=settings().task_cpu_units_at_most,
+    )
 
 
 @logger.inject_lambda_context
@@ -60,9 +47,9 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         bucket=settings().staging_bucket,
         tagging=object_tagging(plan.tags),
         execution_name=event["execution_name"],
-        model_name=wanted.model_name,
-        normalising=wanted.normalise,
-        fan_out=settings().fan_out,
+        model_name=plan["model_name"],
+        normalising=plan["normalise"],
+        fan_out=fan_out(),
     )
     logger.info("prepared", manifest_uri=prepared.manifest_uri, slices=len(prepared.tasks))
     return {

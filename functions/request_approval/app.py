@@ -12,7 +12,7 @@ from aws_lambda_powertools import Logger
 from model_import.approval.request import ApprovalRequester, ApprovalSettings
 from model_import.assessment.plan import Plan
 from model_import.aws.refusals import ACCOUNT_CALLS
-from model_import.aws.rotated_secret import RotatedSecret
+from stack.approval import approval_secret, approval_table
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -23,15 +23,14 @@ logger = Logger()
 @functools.cache
 def requester() -> ApprovalRequester:
     """Return what asks for approval in this stack."""
-    secrets = boto3.client("secretsmanager", config=ACCOUNT_CALLS)
     return ApprovalRequester(
         ApprovalSettings(
             url=os.environ["APPROVAL_URL"],
             topic_arn=os.environ["ANNOUNCEMENT_TOPIC_ARN"],
             seconds=int(os.environ["APPROVAL_SECONDS"]),
         ),
-        secret=RotatedSecret(secrets, os.environ["APPROVAL_SECRET_ARN"]),
-        table=boto3.resource("dynamodb", config=ACCOUNT_CALLS).Table(os.environ["APPROVAL_TABLE"]),
+        secret=approval_secret(),
+        table=approval_table(),
         events=boto3.client("events", config=ACCOUNT_CALLS),
         sns=boto3.client("sns", config=ACCOUNT_CALLS),
     )

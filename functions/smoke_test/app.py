@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,22 +10,15 @@ import boto3
 from aws_lambda_powertools import Logger
 from botocore.config import Config
 
-from model_import.aws.bucket_owner import expecting_owner
 from model_import.smoke_test.ask import run_smoke_test
 from model_import.smoke_test.body import read_tokenizer
+from stack.clients import s3
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
     from mypy_boto3_bedrock_runtime import BedrockRuntimeClient
-    from mypy_boto3_s3 import S3Client
 
 logger = Logger()
-
-
-@functools.cache
-def s3() -> S3Client:
-    """Return the S3 client."""
-    return expecting_owner(boto3.client("s3"), os.environ["ACCOUNT_ID"])
 
 
 @functools.cache

@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from model_import.preflight.licence import LicenceRules
-from model_import.preparation.slicing import FanOut
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """What template.yaml sets for all functions."""
+class FunctionSettings:
+    """What template.yaml sets for all functions, and below it for one of them alone."""
 
     account_id: str
     stack_id: str
@@ -22,9 +19,14 @@ class Settings:
     hub_endpoint: str
     hub_token_secret_arn: str | None
     staging_bucket: str
-    licences: LicenceRules
-    fan_out: FanOut
+    # Validate Repository's.
+    licences_allowed: tuple[str, ...]
+    licences_denied: tuple[str, ...]
     megabytes_per_second: float | None
+    # Prepare Repository's.
+    tasks_at_most: int
+    slice_bytes_at_least: int
+    task_cpu_units_at_most: int
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
@@ -40,17 +42,12 @@ class Settings:
             hub_endpoint=environ["HUB_ENDPOINT"],
             hub_token_secret_arn=environ.get("HUB_TOKEN_SECRET_ARN") or None,
             staging_bucket=environ["STAGING_BUCKET"],
-            licences=LicenceRules.of(
-                environ.get("LICENCES_ALLOWED", "").split(","),
-                environ.get("LICENCES_DENIED", "").split(","),
-            ),
-            # Prepare Repository's alone.
-            fan_out=FanOut(
-                tasks_at_most=int(environ.get("TRANSFER_TASKS", "1")),
-                slice_bytes_at_least=int(environ.get("TRANSFER_SLICE_BYTES", "8000000000")),
-                task_cpu_units_at_most=int(environ.get("TRANSFER_TASK_CPU", "4096")),
-            ),
+            licences_allowed=tuple(environ.get("LICENCES_ALLOWED", "").split(",")),
+            licences_denied=tuple(environ.get("LICENCES_DENIED", "").split(",")),
             megabytes_per_second=_number(environ.get("FORECAST_MEGABYTES_PER_SECOND")),
+            tasks_at_most=int(environ.get("TRANSFER_TASKS", "1")),
+            slice_bytes_at_least=int(environ.get("TRANSFER_SLICE_BYTES", "8000000000")),
+            task_cpu_units_at_most=int(environ.get("TRANSFER_TASK_CPU", "4096")),
         )
 
 

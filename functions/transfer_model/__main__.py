@@ -26,7 +26,7 @@ from model_import.transfer.slice_transfer import TransferSettings, transfer_slic
 from transfer_model.interruption import Interruption, ignore_signals, interruptible
 from transfer_model.progress_metrics import ProgressMetrics
 from transfer_model.progress_object import ONE_SHORT_TRY, ProgressObject
-from transfer_model.settings import Settings
+from transfer_model.settings import TransferTaskSettings
 from transfer_model.task_token import ExecutionMovedOnError, Heartbeats, TaskToken
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def main() -> int:
     try:
         with interruptible():
             interruption.listen()
-            _transfer(Settings.from_environ(os.environ), task, logger, interruption)
+            _transfer(TransferTaskSettings.from_environ(os.environ), task, logger, interruption)
     except ExecutionMovedOnError:
         logger.warning("The execution has moved on; this task stops")
         return 1
@@ -55,7 +55,7 @@ def main() -> int:
 
 
 def _transfer(
-    settings: Settings, task: TaskToken, logger: Logger, interruption: Interruption
+    settings: TransferTaskSettings, task: TaskToken, logger: Logger, interruption: Interruption
 ) -> None:
     s3 = boto3.client("s3", config=PRESIGNING)
     owner = settings.bucket_owner
@@ -95,7 +95,7 @@ def _transfer(
             write_record(s3, bucket, key, report.to_dict(), owner=owner)
 
 
-def _hub_token(settings: Settings) -> str | None:
+def _hub_token(settings: TransferTaskSettings) -> str | None:
     if settings.hub_token_secret_arn is None:
         return None
     return read_hub_token(boto3.client("secretsmanager"), settings.hub_token_secret_arn)

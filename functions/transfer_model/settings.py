@@ -21,7 +21,7 @@ _PATIENCE_SHARE: Final = 0.75
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class TransferTaskSettings:
     """Which slice to move, in whose name, and how much of it at once."""
 
     slice_bucket: str

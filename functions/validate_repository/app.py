@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +13,12 @@ from model_import.assessment.assess import assess
 from model_import.aws.refusals import ACCOUNT_CALLS
 from model_import.errors import ModelNotImportableError
 from model_import.preflight.account import AccountClients, check_account
+from model_import.preflight.conversions import find_conversion
+from model_import.preflight.licence import LicenceRules
 from model_import.request.input import ImportRequest
 from model_import.request.tagging import joined_tags, read_stack_tags
 from model_import.sources.hub.snapshot import read_snapshot
-from model_import.sources.hub.token import read_hub_token
-from stack.settings import Settings
+from stack.clients import bedrock, hub_token, settings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -28,23 +28,10 @@ logger = Logger()
 
 
 @functools.cache
-def settings() -> Settings:
-    """Return the settings of this function."""
-    return Settings.from_environ(os.environ)
-
-
-@functools.cache
-def hub_token() -> str | None:
-    """Return the Hub token, or None when the stack has none."""
-    arn = settings().hub_token_secret_arn
-    return read_hub_token(boto3.client("secretsmanager"), arn) if arn else None
-
-
-@functools.cache
 def account_clients() -> AccountClients:
     """Return the clients that read the account."""
     return AccountClients(
-        boto3.client("bedrock", config=ACCOUNT_CALLS),
+        bedrock(),
         boto3.client("service-quotas", config=ACCOUNT_CALLS),
     )
 
@@ -69,9 +56,15 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         request,
         snapshot,
         settings().region,
-        hub_token=hub_token(),
-        licences=settings().licences,
-        check_account=lambda wanted: check_account(account_clients(), wanted),
+        normalising=request.normalise,
+        licences=LicenceRules.of(settings().licences_allowed, settings().licences_denied),
+        find_conversion=lambda: find_conversion(snapshot.source, token=hub_token()),
+    ).joined_by(check_account(account_clients(), wanted))
+    logger.info("verdict", importable=verdict.importable, **verdict.figures())
+    estimate = forecast(
+        verdict,
+        settings().region,
+        today=datetime.now(UTC).date(),
         megabytes_per_second=settings().megabytes_per_second,
     )
     verdict, refusal = assessment.verdict, assessment.refusal

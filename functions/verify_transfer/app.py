@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-import os
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from aws_lambda_powertools import Logger
 
-from model_import.aws.bucket_owner import expecting_owner
 from model_import.staging.verification import verify
+from stack.clients import s3
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
-    from mypy_boto3_s3 import S3Client
 
 logger = Logger()
-
-
-@functools.cache
-def s3() -> S3Client:
-    """Return the S3 client."""
-    return expecting_owner(boto3.client("s3"), os.environ["ACCOUNT_ID"])
 
 
 @logger.inject_lambda_context

@@ -15,7 +15,7 @@ from model_import.release.hub_heads import BoundedRequests, ModelApi, read_heads
 from model_import.release.policy import read_policy
 from model_import.release.seen_repositories import SeenRepositories
 from model_import.release.watch import Watch
-from model_import.sources.hub.token import read_hub_token
+from stack.clients import hub_token, settings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -25,20 +25,13 @@ _SECONDS_TO_RECORD: Final = 30
 """Kept free at the end of a run for putting events and writing what one author has."""
 
 
-@functools.cache
-def hub_token() -> str | None:
-    """Return the token of the Hub, or None where the stack has none."""
-    secret_arn = os.environ.get("HUB_TOKEN_SECRET_ARN")
-    return read_hub_token(boto3.client("secretsmanager"), secret_arn) if secret_arn else None
-
-
 @logger.inject_lambda_context
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Run the watch once, for as long as this invocation may take."""
     seconds = context.get_remaining_time_in_millis() / 1000 - _SECONDS_TO_RECORD
     requests = BoundedRequests(ends_at=time.monotonic() + seconds)
     with requests.client() as client:
-        hub = ModelApi(client, os.environ["HUB_ENDPOINT"].rstrip("/"), hub_token())
+        hub = ModelApi(client, settings().hub_endpoint.rstrip("/"), hub_token())
         watch = Watch(
             policy=read_policy(boto3.client("ssm"), os.environ["RELEASE_POLICY_NAME"]),
             seen=SeenRepositories(boto3.resource("dynamodb").Table(os.environ["SEEN_TABLE"])),

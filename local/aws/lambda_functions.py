@@ -10,6 +10,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import sys
 import threading
 import traceback
 import uuid
@@ -88,6 +89,9 @@ def _not_found(_event: object, context: _Context) -> None:
 
 def _load(handler: str) -> Callable[[Any, Any], Any]:
     folder, module_name, function = handler.split(".")
+    # What handlers share keeps the clients of one function.
+    for name in [name for name in sys.modules if name.partition(".")[0] == "stack"]:
+        del sys.modules[name]
     path = FUNCTIONS / folder / f"{module_name}.py"
     spec = importlib.util.spec_from_file_location(f"{folder}.{module_name}", path)
     if spec is None or spec.loader is None:

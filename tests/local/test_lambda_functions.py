@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from local.aws.lambda_functions import LambdaFunction
+from local.aws.lambda_functions import LambdaFunction, _load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,3 +75,11 @@ def test_a_deleted_function_has_ended_and_runs_no_more() -> None:
     late = deleted.invoke(b"{}")
     assert late.raised
     assert "Function not found: arn:f" in late.payload.decode()
+
+
+def test_what_a_handler_keeps_is_of_its_own_function_alone() -> None:
+    one, other = (
+        inspect.unwrap(_load("verify_transfer.app.handler")).__globals__["s3"] for _ in range(2)
+    )
+
+    assert one is not other

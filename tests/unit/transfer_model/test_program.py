@@ -22,7 +22,7 @@ from model_import.transfer.progress import Progress
 from model_import.transfer.slice_progress import SliceProgress
 from transfer_model.progress_metrics import ProgressMetrics
 from transfer_model.progress_object import ProgressObject
-from transfer_model.settings import Settings
+from transfer_model.settings import TransferTaskSettings
 from transfer_model.task_token import ExecutionMovedOnError, Heartbeats, TaskToken
 
 if TYPE_CHECKING:
@@ -90,9 +90,11 @@ def lines(written: io.StringIO) -> list[dict[str, Any]]:
 
 
 def test_the_slice_is_all_that_must_be_named() -> None:
-    settings = Settings.from_environ({"SLICE_URI": "s3://staging/imports/1/slice-0.json"})
+    settings = TransferTaskSettings.from_environ(
+        {"SLICE_URI": "s3://staging/imports/1/slice-0.json"}
+    )
 
-    assert settings == Settings(
+    assert settings == TransferTaskSettings(
         "staging", "imports/1/slice-0.json", None, None, 32, 16 * MIB, 300, "model-import"
     )
 
@@ -103,11 +105,11 @@ def test_half_as_many_buffers_as_connections_are_spare_and_eight_at_least(
 ) -> None:
     environ = {"SLICE_URI": "s3://staging/a", "TRANSFER_CONNECTIONS": str(connections)}
 
-    assert Settings.from_environ(environ).spare_buffers == spare_buffers
+    assert TransferTaskSettings.from_environ(environ).spare_buffers == spare_buffers
 
 
 def test_everything_else_can_be_set() -> None:
-    settings = Settings.from_environ(
+    settings = TransferTaskSettings.from_environ(
         {
             "SLICE_URI": "s3://staging/a",
             "HUB_TOKEN_SECRET_ARN": "arn:secret",
@@ -119,7 +121,7 @@ def test_everything_else_can_be_set() -> None:
         }
     )
 
-    assert settings == Settings(
+    assert settings == TransferTaskSettings(
         "staging", "a", "arn:secret", "123456789012", 64, 8 * MIB, 120, "imports"
     )
 
@@ -128,15 +130,17 @@ def test_everything_else_can_be_set() -> None:
 def test_nothing_is_waited_for_until_the_state_takes_the_task_for_dead(seconds: int) -> None:
     environ = {"SLICE_URI": "s3://staging/a", "TRANSFER_HEARTBEAT_SECONDS": str(seconds)}
 
-    assert Settings.from_environ(environ).patience_seconds <= seconds - 15
+    assert TransferTaskSettings.from_environ(environ).patience_seconds <= seconds - 15
 
 
 def test_an_empty_variable_is_as_good_as_none() -> None:
     empty = {"HUB_TOKEN_SECRET_ARN": "", "TRANSFER_CONNECTIONS": "", "TRANSFER_PART_BYTES": ""}
 
-    settings = Settings.from_environ({"SLICE_URI": "s3://staging/a", **empty})
+    settings = TransferTaskSettings.from_environ({"SLICE_URI": "s3://staging/a", **empty})
 
-    assert settings == Settings("staging", "a", None, None, 32, 16 * MIB, 300, "model-import")
+    assert settings == TransferTaskSettings(
+        "staging", "a", None, None, 32, 16 * MIB, 300, "model-import"
+    )
 
 
 @pytest.mark.parametrize(
@@ -155,7 +159,7 @@ def test_an_empty_variable_is_as_good_as_none() -> None:
 )
 def test_a_bad_variable_is_named_with_what_it_may_be(name: str, value: str) -> None:
     with pytest.raises(InvalidInputError, match=f"{name} is '{value}'. It must be "):
-        Settings.from_environ({"SLICE_URI": "s3://staging/a", name: value})
+        TransferTaskSettings.from_environ({"SLICE_URI": "s3://staging/a", name: value})
 
 
 def test_a_heartbeat_is_sent_when_the_first_bytes_have_moved(logger: Logger) -> None:
