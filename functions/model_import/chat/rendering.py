@@ -1,7 +1,7 @@
 """A conversation as a model's chat template writes it, with what transformers 4.51.3 gives it.
 
 A template is a program, and whoever published the model wrote it: Jinja's sandbox keeps it from
-Python, and nothing here keeps it from running for ever. bounded_rendering.py does.
+Python, and nothing here keeps it from running for ever. sandbox.py does.
 """
 
 from __future__ import annotations

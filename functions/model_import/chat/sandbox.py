@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _START: Final = (
-    "import sys; sys.path[:] = sys.argv[1:];"
-    "from model_import.chat.sandbox_process import serve; serve()"
+    "import os, sys; sys.path[:] = sys.argv[1:];"
+    "from model_import.chat.sandbox_process import serve; serve(os.environ)"
 )
 READY: Final = "ready"
 # The process's first line: what ends it from there on is the template.

@@ -1,29 +1,32 @@
-"""The program of the process in which bounded_rendering.py has a template rendered."""
+"""The program of the process in which sandbox.py has a template rendered."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
 import resource
 import signal
 import sys
+from typing import TYPE_CHECKING
 
 from model_import.chat.rendering import render_chat
 from model_import.chat.sandbox import READY
 from model_import.chat.template import ChatTemplateError
 
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
 _WARM_UP = r"{{ '\N{BULLET}' ~ strftime_now('%Y') ~ [] | pprint ~ lipsum(1) ~ 1 // 0 }}"
 # Jinja and Python read files for a text constant, for each of these, and for the error.
 
 
-def serve() -> None:
-    """Render what stdin orders, a line of stdout for each conversation."""
+def serve(environ: MutableMapping[str, str]) -> None:
+    """Render what stdin orders, a line of stdout for each conversation; empties `environ`."""
     order = json.load(sys.stdin)
     with contextlib.suppress(ChatTemplateError):
         render_chat(_WARM_UP, [], {})
     processor_seconds, memory_bytes, characters = order["budget"]
-    _give_up_rights(processor_seconds, memory_bytes)
+    _give_up_rights(environ, processor_seconds, memory_bytes)
     _write(READY)
     for messages, asking in order["conversations"]:
         try:
@@ -41,10 +44,12 @@ def _write(line: str) -> None:
     sys.stdout.flush()
 
 
-def _give_up_rights(processor_seconds: float, memory_bytes: int) -> None:
+def _give_up_rights(
+    environ: MutableMapping[str, str], processor_seconds: float, memory_bytes: int
+) -> None:
     """Let this process open nothing, start nothing, and take no more than it may."""
     # Credentials are for its parent.
-    os.environ.clear()
+    environ.clear()
     limits = {
         resource.RLIMIT_NOFILE: 0,
         resource.RLIMIT_NPROC: 0,

@@ -120,7 +120,7 @@ def test_a_template_finds_no_credentials_and_opens_nothing(monkeypatch: pytest.M
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
     program = (
         "import os, socket; from model_import.chat.sandbox_process import _give_up_rights\n"
-        "_give_up_rights(1.0, 256_000_000)\n"
+        "_give_up_rights(os.environ, 1.0, 256_000_000)\n"
         "for act in (lambda: open('/proc/self/environ'), socket.socket, os.environ.__getitem__):\n"
         "    try: act(*['AWS_SECRET_ACCESS_KEY'] * (act == os.environ.__getitem__))\n"
         "    except (OSError, KeyError) as error: print(type(error).__name__)\n"
