@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class ImportDecision:
     """What is to be done; `job_name` to import or to join, `model_arn` to use, `holder` to wait."""
 
     action: Literal["import", "join", "use", "wait"]
@@ -31,15 +31,15 @@ class Course:
         return asdict(self)
 
 
-def choose_course(
+def decide(
     wanted: WantedImport,
     claims: Claims,
     bedrock: BedrockClient,
     *,
     execution_arn: str,
     started: datetime,
-) -> Course:
-    """Return the course of an execution that was started at `started`; asking again is harmless.
+) -> ImportDecision:
+    """Decide for an execution that was started at `started`; asking again is harmless.
 
     The claim comes first: whoever had it before has ended, and what they did can be seen.
 
@@ -49,25 +49,27 @@ def choose_course(
     """
     holder = claims.claim(wanted.source_path, execution_arn)
     if model := wanted.find(read_models(bedrock)):
-        return Course("use", model_arn=model.arn)
+        return ImportDecision("use", model_arn=model.arn)
     if job := wanted.find(read_running_jobs(bedrock)):
-        return Course("join", job_name=job.name)
+        return ImportDecision("join", job_name=job.name)
     if holder != execution_arn:
-        return Course("wait", holder=holder)
+        return ImportDecision("wait", holder=holder)
     attempts = read_past_jobs(bedrock, wanted.key)
     for attempt in attempts:
-        if course := _course_of(attempt, bedrock, started):
-            return course
-    return Course("import", job_name=wanted.job_name(len(attempts) + 1))
+        if decision := _decision_from(attempt, bedrock, started):
+            return decision
+    return ImportDecision("import", job_name=wanted.job_name(len(attempts) + 1))
 
 
-def _course_of(attempt: PastJob, bedrock: BedrockClient, started: datetime) -> Course | None:
+def _decision_from(
+    attempt: PastJob, bedrock: BedrockClient, started: datetime
+) -> ImportDecision | None:
     """Return what an earlier job for this import leaves to do, None if it left nothing."""
     if attempt.status == "Completed":
         # The lists may not have the model yet; or it was deleted, and is wanted again.
         there = attempt.model_arn is not None and has_model(bedrock, attempt.model_arn)
-        return Course("use", model_arn=attempt.model_arn) if there else None
+        return ImportDecision("use", model_arn=attempt.model_arn) if there else None
     # A job that failed since this execution began has failed for it too; it does not try again.
     if attempt.status == "InProgress" or attempt.created >= started:
-        return Course("join", job_name=attempt.name)
+        return ImportDecision("join", job_name=attempt.name)
     return None
