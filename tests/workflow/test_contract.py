@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import os
@@ -31,6 +32,7 @@ MACHINES: Final = {
     for resource in TEMPLATE["Resources"].values()
     if resource["Type"] == "AWS::Serverless::StateMachine"
 }
+FUNCTIONS: Final = ROOT / "functions"
 IMPORT: Final = ROOT / "statemachine" / "model_import.asl.yaml"
 RELEASE: Final = ROOT / "statemachine" / "model_release.asl.yaml"
 EVENTS: Final = sorted((ROOT / "events").glob("*.json"))
@@ -79,6 +81,27 @@ def python_errors() -> set[str]:
         for name, item in inspect.getmembers(errors, inspect.isclass)
         if issubclass(item, ModelImportError) and item is not ModelImportError
     }
+
+
+def transfer_sources() -> set[Path]:
+    """Return the modules that the transfer program imports, but for the one of all errors."""
+    waiting = [*(FUNCTIONS / "transfer_model").glob("*.py")]
+    reached = {Path(errors.__file__)}
+    while waiting:
+        path = waiting.pop()
+        if path not in reached:
+            reached.add(path)
+            waiting += imported_modules(path)
+    return reached - {Path(errors.__file__)}
+
+
+def imported_modules(path: Path) -> Iterator[Path]:
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ImportFrom):
+            module = FUNCTIONS.joinpath(*str(node.module).split("."))
+            for candidate in (module, *(module / alias.name for alias in node.names)):
+                if candidate.with_suffix(".py").is_file():
+                    yield candidate.with_suffix(".py")
 
 
 def names_in_definition(path: Path) -> set[str]:
@@ -146,14 +169,7 @@ def test_the_transfer_tries_permanent_errors_of_its_program_once_and_transient_o
 
 def test_the_transfer_tries_once_exactly_what_its_modules_raise_for_good() -> None:
     once = set(TRANSFER_RETRY[0]["ErrorEquals"])
-    folder = ROOT / "functions"
-    sources = [
-        *(folder / "transfer_model").glob("*.py"),
-        *(
-            folder / "model_import" / f"{name}.py"
-            for name in ("transfer", "file_transfer", "hub_files", "staging_errors")
-        ),
-    ]
+    sources = transfer_sources()
     named = {name for path in sources for name in re.findall(r"\b\w+Error\b", path.read_text())}
     transient = {error.__name__ for error in errors.TRANSIENT}
 
