@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools import Logger
 
+from model_import.assessment.plan import Plan
 from model_import.claim.claims import Claims
 from model_import.claim.decision import decide
-from model_import.request.wanted_import import WantedImport
 from stack.clients import bedrock, s3, settings
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Return the action, and the job, the model or the execution that it is about."""
     logger.append_keys(execution_arn=event["execution_arn"])
     decision = decide(
-        WantedImport.from_plan(event["plan"]),
+        Plan.from_dict(event["plan"]).wanted,
         claims(),
         bedrock(),
         execution_arn=event["execution_arn"],

@@ -47,8 +47,8 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         bucket=settings().staging_bucket,
         tagging=object_tagging(plan.tags),
         execution_name=event["execution_name"],
-        model_name=plan["model_name"],
-        normalising=plan["normalise"],
+        model_name=wanted.model_name,
+        normalising=wanted.normalise,
         fan_out=fan_out(),
     )
     logger.info("prepared", manifest_uri=prepared.manifest_uri, slices=len(prepared.tasks))

@@ -13,7 +13,6 @@ from model_import.assessment.assess import assess
 from model_import.aws.refusals import ACCOUNT_CALLS
 from model_import.errors import ModelNotImportableError
 from model_import.preflight.account import AccountClients, check_account
-from model_import.preflight.conversions import find_conversion
 from model_import.preflight.licence import LicenceRules
 from model_import.request.input import ImportRequest
 from model_import.request.tagging import joined_tags, read_stack_tags
@@ -56,15 +55,9 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         request,
         snapshot,
         settings().region,
-        normalising=request.normalise,
+        hub_token=hub_token(),
         licences=LicenceRules.of(settings().licences_allowed, settings().licences_denied),
-        find_conversion=lambda: find_conversion(snapshot.source, token=hub_token()),
-    ).joined_by(check_account(account_clients(), wanted))
-    logger.info("verdict", importable=verdict.importable, **verdict.figures())
-    estimate = forecast(
-        verdict,
-        settings().region,
-        today=datetime.now(UTC).date(),
+        check_account=lambda wanted: check_account(account_clients(), wanted),
         megabytes_per_second=settings().megabytes_per_second,
     )
     verdict, refusal = assessment.verdict, assessment.refusal
