@@ -203,7 +203,14 @@ def test_preparing_twice_leaves_the_same(s3: S3Client) -> None:
     assert keys(s3) == before
 
 
-@pytest.mark.parametrize("path", sorted(SMALL_FILES - {INDEX}))
+def test_every_small_file_is_read_once(s3: S3Client) -> None:
+    files = llama_files()
+    readers = FakeReaders(files)
+    prepared(s3, files, readers=readers)
+    assert sorted(path for path, _, _ in readers.reads) == sorted(SMALL_FILES)
+
+
+@pytest.mark.parametrize("path", sorted(SMALL_FILES))
 def test_a_small_file_with_another_git_id_is_refused_and_nothing_is_promised(
     s3: S3Client, path: str
 ) -> None:

@@ -71,12 +71,11 @@ def prepare(  # noqa: PLR0913 – each is one thing of its own
     path = source_path(source.repo_id, source.commit, normalise=normalising)
     staging = Staging(bucket, f"models/{path}/", tagging)
     records = f"imports/{execution_name}"
-    files, _ = select_files(
-        snapshot, lambda path: parse_json(readers.open(path).read_all(JSON_BYTES_AT_MOST))
-    )
+    small_files = _SmallFiles(snapshot, readers)
+    files, _ = select_files(snapshot, lambda path: parse_json(small_files.read(path)))
+    paths = [file.path for file in files.metadata]
     with ThreadPoolExecutor(_CONCURRENT_FILES) as pool:
-        contents = pool.map(lambda file: _read_verified(file, readers), files.metadata)
-        read = dict(zip((file.path for file in files.metadata), contents, strict=True))
+        read = dict(zip(paths, pool.map(small_files.read, paths), strict=True))
         copy = normalise(read) if normalising else Normalised(read, ())
         metadata = tuple(
             pool.map(lambda path: _stage(path, copy.files[path], s3, staging, snapshot), copy.files)
@@ -132,10 +131,20 @@ def _size(slice_: Slice, fan_out: FanOut) -> TaskSize:
     )
 
 
-def _read_verified(file: RepositoryFile, readers: FileReaders) -> bytes:
-    content = readers.open(file.path).read_all(JSON_BYTES_AT_MOST)
-    _verify(file, content)
-    return content
+class _SmallFiles:
+    """Reads each file once and verifies it, also the index that the shards are chosen by."""
+
+    def __init__(self, snapshot: Snapshot, readers: FileReaders) -> None:
+        self._files = {file.path: file for file in snapshot.files}
+        self._readers = readers
+        self._read: dict[str, bytes] = {}
+
+    def read(self, path: str) -> bytes:
+        if path not in self._read:
+            content = self._readers.open(path).read_all(JSON_BYTES_AT_MOST)
+            _verify(self._files[path], content)
+            self._read[path] = content
+        return self._read[path]
 
 
 def _stage(
