@@ -144,6 +144,7 @@ def _transfer_program(job: Job, files: Sequence[ContentFile], number: int) -> Co
         ),
         report_key=f"imports/benchmark/transfers/{number}.json",
         progress_key=f"imports/benchmark/progress/{number}.json",
+        part_bytes_at_least=job.concurrency.part_bytes,
     )
     content = json.dumps(slice_.to_dict()).encode()
     key = f"imports/benchmark/slices/{number}.json"
@@ -152,7 +153,6 @@ def _transfer_program(job: Job, files: Sequence[ContentFile], number: int) -> Co
         **job.environ,
         "SLICE_URI": f"s3://{BUCKET}/{key}",
         "TRANSFER_CONNECTIONS": str(job.concurrency.connections),
-        "TRANSFER_PART_BYTES": str(job.concurrency.part_bytes),
     }
     argv = (job.program("transfer", "python"), "-m", "transfer_model")
     return Command(argv, environ, PROJECT / "functions")

@@ -92,7 +92,8 @@ class PartRun:
 class Slice:
     """What one transfer task moves, and where it leaves its report, its progress and its claims.
 
-    A claim says which slice verifies a file that several move.
+    Parts have `part_bytes_at_least`, or more where S3 would take fewer of them. A claim says which
+    slice verifies a file that several move.
     """
 
     source: Source
@@ -100,6 +101,7 @@ class Slice:
     files: tuple[RepositoryFile, ...]
     report_key: str
     progress_key: str
+    part_bytes_at_least: int
     part_runs: tuple[PartRun, ...] = ()
     claims_prefix: str = ""
 
@@ -122,6 +124,7 @@ class Slice:
             files=tuple(RepositoryFile(**file) for file in data["files"]),
             report_key=data["report_key"],
             progress_key=data["progress_key"],
+            part_bytes_at_least=data["part_bytes_at_least"],
             part_runs=tuple(
                 PartRun(**{**run, "file": RepositoryFile(**run["file"])})
                 for run in data["part_runs"]

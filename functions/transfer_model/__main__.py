@@ -75,7 +75,6 @@ def _transfer(
     at_once = TransferSettings(
         connections=settings.connections,
         spare_buffers=settings.spare_buffers,
-        part_bytes_minimum=settings.part_bytes,
         patience_seconds=settings.patience_seconds,
         bucket_owner=owner,
     )

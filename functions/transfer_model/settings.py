@@ -7,12 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from model_import.errors import InvalidInputError
-from model_import.staging.part_sizes import (
-    PART_BYTES_AT_LEAST,
-    PART_BYTES_AT_MOST,
-    PART_BYTES_BY_DEFAULT,
-    spare_buffers,
-)
+from model_import.staging.part_sizes import spare_buffers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +24,6 @@ class TransferTaskSettings:
     hub_token_secret_arn: str | None
     bucket_owner: str | None
     connections: int
-    part_bytes: int
     heartbeat_seconds: int
     stack_name: str
 
@@ -50,8 +44,8 @@ class TransferTaskSettings:
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
         """Read the environment; all but SLICE_URI may be missing or empty.
 
-        They are HUB_TOKEN_SECRET_ARN, EXPECTED_BUCKET_OWNER, STACK_NAME, TRANSFER_CONNECTIONS,
-        TRANSFER_PART_BYTES and TRANSFER_HEARTBEAT_SECONDS.
+        They are HUB_TOKEN_SECRET_ARN, EXPECTED_BUCKET_OWNER, STACK_NAME, TRANSFER_CONNECTIONS and
+        TRANSFER_HEARTBEAT_SECONDS.
 
         Raises:
             InvalidInputError: one is missing or out of range; the message names it.
@@ -66,13 +60,6 @@ class TransferTaskSettings:
             hub_token_secret_arn=environ.get("HUB_TOKEN_SECRET_ARN") or None,
             bucket_owner=environ.get("EXPECTED_BUCKET_OWNER") or None,
             connections=_whole_number(environ, "TRANSFER_CONNECTIONS", 32, 1, 256),
-            part_bytes=_whole_number(
-                environ,
-                "TRANSFER_PART_BYTES",
-                PART_BYTES_BY_DEFAULT,
-                PART_BYTES_AT_LEAST,
-                PART_BYTES_AT_MOST,
-            ),
             heartbeat_seconds=_whole_number(
                 environ, "TRANSFER_HEARTBEAT_SECONDS", 300, 60, 100_000
             ),

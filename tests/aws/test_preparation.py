@@ -28,6 +28,7 @@ from model_import.manifest import Manifest, RepositoryFile, Slice, StagedFile, S
 from model_import.model_files.names import INDEX
 from model_import.preparation.prepare import Prepared, prepare
 from model_import.preparation.slicing import FanOut
+from model_import.staging.part_sizes import spare_buffers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +67,7 @@ def prepared(  # noqa: PLR0913 each has its default
     snapshot: Snapshot | None = None,
     readers: FakeReaders | None = None,
     normalising: bool = True,
-    tasks_at_most: int = 4,
+    fan_out: FanOut | None = None,
 ) -> Prepared:
     return prepare(
         snapshot or snapshot_of(files),
@@ -77,7 +78,7 @@ def prepared(  # noqa: PLR0913 each has its default
         execution_name="run-1",
         model_name="acme-tiny-llama-5c4a6b8f",
         normalising=normalising,
-        fan_out=FanOut(tasks_at_most),
+        fan_out=fan_out or FanOut(tasks_at_most=4),
     )
 
 
@@ -159,7 +160,7 @@ def test_the_manifest_names_every_file_with_its_size_and_hash(s3: S3Client) -> N
 def test_the_slices_cover_the_weights_and_each_has_its_report(s3: S3Client) -> None:
     files = llama_files()
     large: Files = {path: FakeFile(b"", FanOut(1).slice_bytes_at_least) for path in SHARDS}
-    done = prepared(s3, files | large, tasks_at_most=2)
+    done = prepared(s3, files | large, fan_out=FanOut(tasks_at_most=2))
     uris = tuple(task.uri for task in done.tasks)
     assert uris == tuple(f"s3://{BUCKET}/imports/run-1/slices/{number}.json" for number in (0, 1))
     slices = [Slice.from_dict(read_record(s3, uri)) for uri in uris]
@@ -172,6 +173,20 @@ def test_the_slices_cover_the_weights_and_each_has_its_report(s3: S3Client) -> N
         "imports/run-1/progress/1.json",
     ]
     assert [task.size.cpu_units for task in done.tasks] == [2048, 2048]
+
+
+def test_a_slice_says_how_long_its_parts_are_and_its_task_has_memory_for_them(
+    s3: S3Client,
+) -> None:
+    large = llama_files() | {FIRST_SHARD: FakeFile(b"", 1_000_000_000)}
+    fan_out = FanOut(tasks_at_most=1, part_bytes_at_least=100_000_000)
+    [task] = prepared(s3, large, fan_out=fan_out).tasks
+    slice_ = Slice.from_dict(read_record(s3, task.uri))
+    assert slice_.part_bytes_at_least == 100_000_000
+    buffers = task.size.connections + spare_buffers(task.size.connections)
+    assert buffers * 100_000_000 <= task.size.memory_mib * 1024 * 1024 / 2
+    [task] = prepared(s3, large).tasks
+    assert task.size.connections == 16
 
 
 def test_strays_under_the_prefix_are_removed_and_what_is_planned_stays(s3: S3Client) -> None:

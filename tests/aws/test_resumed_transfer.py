@@ -41,7 +41,6 @@ CHECKPOINT = CHECKPOINTS + KEY
 SETTINGS: dict[str, Any] = {
     "connections": 4,
     "spare_buffers": 2,
-    "part_bytes_minimum": PART_BYTES,
     "attempts": 1,
     "progress_seconds": 0.001,
 }
@@ -275,7 +274,8 @@ def test_stored_parts_that_are_damaged_are_replaced(transfer: Rig, s3: S3Server)
 def test_parts_of_another_size_than_planned_are_moved_anew(transfer: Rig, s3: S3Server) -> None:
     interrupted(transfer, s3)
 
-    transfer.transfer(part_bytes_minimum=1500)
+    transfer.part_bytes = 1500
+    transfer.transfer()
 
     assert_all_is_right(transfer, s3)
 

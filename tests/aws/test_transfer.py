@@ -173,7 +173,8 @@ def test_any_size_around_any_number_of_parts_arrives(
 ) -> None:
     content = bytes_of(max(0, 100 * parts + more))
     with rig(s3_url, tmp_path_factory.mktemp("hub"), {"a.safetensors": content}) as transfer:
-        transfer.transfer(part_bytes_minimum=100, connections=connections, spare_buffers=0)
+        transfer.part_bytes = 100
+        transfer.transfer(connections=connections, spare_buffers=0)
 
         assert transfer.stored("a.safetensors") == content
         assert transfer.open_uploads() == []
@@ -383,7 +384,8 @@ def test_moto_copies_what_is_elsewhere_in_the_bucket_or_it_is_moved(transfer: Ri
 def test_buffers_are_no_longer_than_the_longest_file(
     transfer: Rig, buffers: list[CountedBuffers]
 ) -> None:
-    transfer.transfer(part_bytes_minimum=1_000_000)
+    transfer.part_bytes = 1_000_000
+    transfer.transfer()
 
     assert buffers[0].buffer_bytes == len(FILES[SHARD])
 

@@ -22,6 +22,7 @@ from support.worlds.loopback_transfer import BUCKET, CREDENTIALS, REGION, bytes_
 
 from build_transfer_image.image_sources import ImageSources
 from model_import.manifest import TransferReport
+from model_import.staging.part_sizes import PART_BYTES_BY_DEFAULT
 
 PROJECT: Final = Path(__file__).parents[2]
 FUNCTIONS: Final = PROJECT / "functions"
@@ -219,6 +220,7 @@ def test_a_slice_is_moved_from_the_images_own_files_on_a_read_only_root(
     before = set(root.rglob("*"))
     files = {"model.safetensors": bytes_of(6 * 1024 * 1024), "tokenizer.json": b"{}"}
     with moto_server() as s3_url, rig(s3_url, tmp_path, files) as transfer:
+        transfer.part_bytes = PART_BYTES_BY_DEFAULT
         s3 = boto3.client("s3", endpoint_url=s3_url, region_name=REGION, **CREDENTIALS)
         s3.put_object(
             Bucket=BUCKET, Key=SLICE_KEY, Body=json.dumps(transfer.slice.to_dict()).encode()

@@ -17,7 +17,7 @@ from model_import.preflight.small_files import JSON_BYTES_AT_MOST, FileReaders
 from model_import.preparation.fargate_sizes import task_size
 from model_import.preparation.slicing import cut_slices
 from model_import.request.naming import source_path
-from model_import.staging.part_sizes import part_bytes
+from model_import.staging.part_sizes import longest_part_bytes
 from model_import.staging.split_uploads import ensure_upload
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ def prepare(  # noqa: PLR0913 – each is one thing of its own
             tuple(share.files),
             report_key=f"{records}/transfers/{number}.json",
             progress_key=f"{records}/progress/{number}.json",
+            part_bytes_at_least=fan_out.part_bytes_at_least,
             part_runs=tuple(share.part_runs),
             claims_prefix=f"{records}/claims/",
         )
@@ -101,7 +102,11 @@ def prepare(  # noqa: PLR0913 – each is one thing of its own
     tasks = tuple(
         SliceTask(
             write_record(s3, bucket, f"{records}/slices/{number}.json", slice_.to_dict()),
-            _size(slice_, fan_out),
+            task_size(
+                slice_.size_bytes,
+                longest_part_bytes(slice_),
+                cpu_units_at_most=fan_out.task_cpu_units_at_most,
+            ),
         )
         for number, slice_ in enumerate(slices)
     )
@@ -117,18 +122,6 @@ def prepare(  # noqa: PLR0913 – each is one thing of its own
     )
     uri = write_record(s3, bucket, f"{records}/manifest.json", manifest.to_dict())
     return Prepared(manifest, uri, tasks)
-
-
-def _size(slice_: Slice, fan_out: FanOut) -> TaskSize:
-    lengths = [
-        min(file.size_bytes, part_bytes(file.size_bytes, at_least=fan_out.part_bytes_at_least))
-        for file in slice_.files
-    ] + [run.part_bytes for run in slice_.part_runs]
-    return task_size(
-        slice_.size_bytes,
-        max(lengths, default=0),
-        cpu_units_at_most=fan_out.task_cpu_units_at_most,
-    )
 
 
 class _SmallFiles:

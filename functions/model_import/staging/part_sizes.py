@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from model_import.manifest import Slice
 
 MIB: Final = 1024 * 1024
-PART_BYTES_AT_LEAST: Final = 5 * MIB
 PART_BYTES_AT_MOST: Final = 5 * 1024 * MIB
 PARTS_AT_MOST: Final = 10_000
-# All three: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+# Both: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 PART_BYTES_BY_DEFAULT: Final = 16 * MIB
 
 
@@ -31,6 +33,16 @@ def part_ranges(file_bytes: int, part_bytes: int) -> list[range]:
     """Return the bytes of each part in order; an empty file is one empty part."""
     starts = range(0, max(file_bytes, 1), part_bytes)
     return [range(start, min(start + part_bytes, file_bytes)) for start in starts]
+
+
+def longest_part_bytes(slice_: Slice) -> int:
+    """Return how long the longest part of a slice is, which each of its buffers must hold."""
+    files = (*slice_.files, *(run.file for run in slice_.part_runs))
+    lengths = (
+        min(file.size_bytes, part_bytes(file.size_bytes, at_least=slice_.part_bytes_at_least))
+        for file in files
+    )
+    return max(lengths, default=0)
 
 
 def spare_buffers(connections: int) -> int:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from model_import.errors import TRANSIENT, ModelImportError
 from model_import.staging.errors import staging_errors
-from model_import.staging.part_sizes import PART_BYTES_BY_DEFAULT, part_bytes, part_ranges
+from model_import.staging.part_sizes import longest_part_bytes, part_bytes, part_ranges
 from model_import.staging.presigned_puts import PresignedPuts
 from model_import.staging.store import StagedObjects
 from model_import.staging.unverified_objects import UnverifiedObjects
@@ -50,15 +50,13 @@ class TransferSettings:
     """How much is under way at once.
 
     Memory is `parts_in_flight × part bytes`, whatever the size of the slice, and about half a MiB a
-    connection. Parts have `part_bytes_minimum` up to 10,000 of them a file. On a network with
-    latency the connections decide; spare buffers, half as many, keep the Hub's connections busy
-    while S3 is slow.
+    connection. On a network with latency the connections decide; spare buffers, half as many, keep
+    the Hub's connections busy while S3 is slow.
     """
 
     connections: int = 32
     """At most; the transfer begins with `connections_at_start` and finds out what helps."""
     spare_buffers: int = 16
-    part_bytes_minimum: int = PART_BYTES_BY_DEFAULT
     connections_at_start: int = 16
     progress_seconds: float = 0.5
     """How often `on_progress` is called at most."""
@@ -121,6 +119,7 @@ class _SliceTransfer:
         sleep: Callable[[float], object] | None,
     ) -> None:
         self._bucket = slice_.staging.bucket
+        self._part_bytes_at_least = slice_.part_bytes_at_least
         self._hub = hub
         self._settings = settings
         self._stopped = threading.Event()
@@ -141,7 +140,7 @@ class _SliceTransfer:
         self._objects = StagedObjects(s3_client, self._puts, slice_.staging, owner)
         self._unverified = UnverifiedObjects(s3_client, self._puts, slice_, retries, owner)
         runs = slice_.part_runs
-        self._buffers = PartBuffers(settings.parts_in_flight, self._longest_part_bytes(slice_))
+        self._buffers = PartBuffers(settings.parts_in_flight, longest_part_bytes(slice_))
         self._queue = PartQueue(pending=len(slice_.files) + len(runs))
         self._reads = RangeReads(self._buffers, self._queue, self._tally, settings.patience)
         self._route = Route(
@@ -171,16 +170,9 @@ class _SliceTransfer:
         )
         self._gate = WorkerGate(self._controller.limit)
 
-    def _longest_part_bytes(self, slice_: Slice) -> int:
-        whole = (min(file.size_bytes, self._part_bytes(file)) for file in slice_.files)
-        runs = (max(run.part_bytes, self._part_bytes(run.file)) for run in slice_.part_runs)
-        return max((*whole, *runs), default=0)
-
-    def _part_bytes(self, file: RepositoryFile) -> int:
-        return part_bytes(file.size_bytes, at_least=self._settings.part_bytes_minimum)
-
     def _file_transfer(self, file: RepositoryFile) -> FileTransfer:
-        return FileTransfer(file, self._part_bytes(file), self._route)
+        length = part_bytes(file.size_bytes, at_least=self._part_bytes_at_least)
+        return FileTransfer(file, length, self._route)
 
     def _put_in_place(self, file: RepositoryFile) -> None:
         self._verified.append(file)

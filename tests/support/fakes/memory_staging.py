@@ -172,7 +172,7 @@ def route_between(  # noqa: PLR0913 the two ends, and what the parts go through
     clock: Callable[[], float] = time.monotonic,
 ) -> Route:
     """Return the route of a slice that has all files of the Hub."""
-    slice_ = Slice(SOURCE, Staging("bucket", "models/"), files_of(hub), "r.json", "p.json")
+    slice_ = Slice(SOURCE, Staging("bucket", "models/"), files_of(hub), "r.json", "p.json", 1)
     tally, queue = Tally(slice_), PartQueue(pending=len(hub.files))
     return Route(
         hub=cast("Any", hub),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +15,6 @@ from support.waiting import HANG_SECONDS
 from model_import.manifest import RepositoryFile, Slice, Source, Staging
 from model_import.sources.hub.files import HubFiles
 from model_import.staging.presigned_puts import PRESIGNING
-from model_import.transfer.range_reads import Patience
 from model_import.transfer.slice_transfer import TransferSettings, transfer_slice
 from model_import_cli.folder_hub.repositories import Repository, read_snapshot
 from model_import_cli.folder_hub.server import LocalHub
@@ -85,6 +83,8 @@ class Rig:
     refs: dict[str, Path]
     """What the Hub has besides main; what a test changes here, it has changed there."""
     token: str | None = None
+    part_bytes: int = 1000
+    """What a slice says of its parts."""
     progress: list[Progress] = field(default_factory=list)
 
     @property
@@ -96,6 +96,7 @@ class Rig:
             self.files,
             "imports/1/report-0.json",
             "imports/1/progress-0.json",
+            self.part_bytes,
         )
 
     def transfer(
@@ -108,10 +109,8 @@ class Rig:
         sleep: Callable[[float], object] = no_sleep,
         **settings: Any,  # noqa: ANN401 those of TransferSettings
     ) -> TransferReport:
-        """Run a transfer of small parts that does not wait between attempts."""
-        small: dict[str, Any] = {"connections": 4, "spare_buffers": 2, "part_bytes_minimum": 1000}
-        # What is slow on a busy machine is neither overtaken nor cut off.
-        patient = {"patience": Patience(math.inf, math.inf), "stop_seconds": HANG_SECONDS}
+        """Run a transfer that does not wait between attempts."""
+        small: dict[str, Any] = {"connections": 4, "spare_buffers": 2}
         hub_files = HubFiles(
             self.source,
             self.token,

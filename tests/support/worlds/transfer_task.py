@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FUNCTIONS: Final = Path(__file__).parents[3] / "functions"
 SLICE_KEY: Final = "imports/1/slice-0.json"
 PART_BYTES: Final = 5 * 1024 * 1024
-"""The least that the program takes."""
+"""The least that S3 takes."""
 SHARD: Final = "model.safetensors"
 FILES: Final = {SHARD: bytes_of(PART_BYTES + 1000), "tokenizer.json": b"{}"}
 TASK_TOKEN: Final = "made-up-task-token"
@@ -91,6 +91,7 @@ def task_of(
         rig(s3_url, directory, files, **repository) as transfer,
         scripted_server(*(states or [Answer(body=b"{}")])) as step_functions,
     ):
+        transfer.part_bytes = PART_BYTES
         body = json.dumps(transfer.slice.to_dict()).encode()
         transfer.s3.put_object(Bucket=BUCKET, Key=SLICE_KEY, Body=body)
         environ = {
@@ -105,6 +106,5 @@ def task_of(
             "TASK_TOKEN": TASK_TOKEN,
             "STACK_NAME": "imports",
             "TRANSFER_CONNECTIONS": "4",
-            "TRANSFER_PART_BYTES": str(PART_BYTES),
         }
         yield Task(transfer, step_functions, environ)

@@ -96,9 +96,7 @@ class InlineTasks:
         )
         slice_ = Slice.from_dict(read_record(s3, environment["SLICE_URI"]))
         hub = HubFiles(slice_.source)
-        settings = TransferSettings(
-            connections=2, spare_buffers=1, part_bytes_minimum=5 * 1024 * 1024
-        )
+        settings = TransferSettings(connections=2, spare_buffers=1)
         try:
             report = transfer_slice(slice_, hub, s3, settings, lambda _: None)
         except Exception as error:  # noqa: BLE001 – the task reports whatever it was

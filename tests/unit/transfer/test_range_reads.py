@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from model_import.sources.hub.range_read import RangeRead
 
 CONTENT = bytes_of(1000)
-NOBODY = Slice(Source("", "", ""), Staging("", ""), (), "", "")
+NOBODY = Slice(Source("", "", ""), Staging("", ""), (), "", "", 1)
 
 
 @dataclass

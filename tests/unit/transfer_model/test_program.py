@@ -28,8 +28,6 @@ from transfer_model.task_token import ExecutionMovedOnError, Heartbeats, TaskTok
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MIB = 1024 * 1024
-
 
 class Clock:
     """A clock that a test sets."""
@@ -94,8 +92,8 @@ def test_the_slice_is_all_that_must_be_named() -> None:
         {"SLICE_URI": "s3://staging/imports/1/slice-0.json"}
     )
 
-    assert settings == TransferTaskSettings(
-        "staging", "imports/1/slice-0.json", None, None, 32, 16 * MIB, 300, "model-import"
+    assert settings == Settings(
+        "staging", "imports/1/slice-0.json", None, None, 32, 300, "model-import"
     )
 
 
@@ -114,16 +112,13 @@ def test_everything_else_can_be_set() -> None:
             "SLICE_URI": "s3://staging/a",
             "HUB_TOKEN_SECRET_ARN": "arn:secret",
             "TRANSFER_CONNECTIONS": "64",
-            "TRANSFER_PART_BYTES": str(8 * MIB),
             "TRANSFER_HEARTBEAT_SECONDS": "120",
             "EXPECTED_BUCKET_OWNER": "123456789012",
             "STACK_NAME": "imports",
         }
     )
 
-    assert settings == TransferTaskSettings(
-        "staging", "a", "arn:secret", "123456789012", 64, 8 * MIB, 120, "imports"
-    )
+    assert settings == Settings("staging", "a", "arn:secret", "123456789012", 64, 120, "imports")
 
 
 @given(st.integers(60, 100_000))
@@ -134,13 +129,11 @@ def test_nothing_is_waited_for_until_the_state_takes_the_task_for_dead(seconds: 
 
 
 def test_an_empty_variable_is_as_good_as_none() -> None:
-    empty = {"HUB_TOKEN_SECRET_ARN": "", "TRANSFER_CONNECTIONS": "", "TRANSFER_PART_BYTES": ""}
+    empty = {"HUB_TOKEN_SECRET_ARN": "", "TRANSFER_CONNECTIONS": ""}
 
     settings = TransferTaskSettings.from_environ({"SLICE_URI": "s3://staging/a", **empty})
 
-    assert settings == TransferTaskSettings(
-        "staging", "a", None, None, 32, 16 * MIB, 300, "model-import"
-    )
+    assert settings == Settings("staging", "a", None, None, 32, 300, "model-import")
 
 
 @pytest.mark.parametrize(
@@ -152,8 +145,7 @@ def test_an_empty_variable_is_as_good_as_none() -> None:
         ("TRANSFER_CONNECTIONS", "0"),
         ("TRANSFER_CONNECTIONS", "257"),
         ("TRANSFER_CONNECTIONS", "many"),
-        ("TRANSFER_PART_BYTES", str(5 * MIB - 1)),
-        ("TRANSFER_PART_BYTES", "-1"),
+        ("TRANSFER_CONNECTIONS", "-1"),
         ("TRANSFER_HEARTBEAT_SECONDS", "59"),
     ],
 )
@@ -340,6 +332,7 @@ SLICE = Slice(
     (RepositoryFile("a", 1000, "", "sha256"),),
     report_key="imports/1/transfers/0.json",
     progress_key="imports/1/progress/0.json",
+    part_bytes_at_least=1000,
 )
 
 
