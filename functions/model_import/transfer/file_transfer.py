@@ -184,7 +184,9 @@ class FileTransfer:
                 round_.source_is_gone = True
             else:
                 round_.stored[index] = part
-                self._route.tally.copied(part.length)
+                with self._route.tally as counts:
+                    counts.bytes_copied += part.length
+                    counts.bytes_done += part.length
         self._settle(index, None, places=0)
 
     def _read_part(self, index: int, buffer: memoryview, remote: RemoteFile) -> None:
@@ -212,10 +214,12 @@ class FileTransfer:
         tally, stored = self._route.tally, self._round.stored
         crc, before = crc64(content), stored.get(index)
         if before is not None:
-            tally.reread(len(content))
+            with tally as counts:
+                counts.bytes_reread += len(content)
             if before.crc == crc:
                 return
-            tally.lost(before.length)
+            with tally as counts:
+                counts.bytes_done -= before.length
         stored[index] = self._route.objects.put_part(self._upload_id, index + 1, content, crc)
         tally.stored(len(content))
 
@@ -305,7 +309,8 @@ class FileTransfer:
 
     def _abort(self) -> None:
         self._route.objects.abort(self._upload_id)
-        self._route.tally.lost(sum(part.length for part in self._round.stored.values()))
+        with self._route.tally as counts:
+            counts.bytes_done -= sum(part.length for part in self._round.stored.values())
         self._round.stored.clear()
         self._upload_id = ""
 

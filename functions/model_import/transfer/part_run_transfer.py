@@ -114,7 +114,10 @@ class PartRunTransfer:
     def _store_part(self, index: int, buffer: memoryview) -> None:
         content = buffer[: len(self._ranges[index])]
         self._unverified.put_part(self._upload_id, index + 1, content, crc64(content))
-        self._route.tally.run_part_stored(len(content))
+        with self._route.tally as counts:
+            counts.bytes_done += len(content)
+            counts.parts_stored += 1
+            counts.bytes_moved_in_runs += len(content)
         self._route.buffers.release(buffer)
         self._settle()
 

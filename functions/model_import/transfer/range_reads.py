@@ -96,10 +96,12 @@ class RangeReads:
             for read in race.reads:
                 if read.silence(now) > self._patience.stall_seconds:
                     read.cut_connection()
-                    self._tally.stalled()
+                    with self._tally as counts:
+                        counts.stalls += 1
             if self._is_slow(race, now) and self._queue.offer(partial(self._overtake, race)):
                 race.is_hedged = True
-                self._tally.hedged()
+                with self._tally as counts:
+                    counts.hedges += 1
 
     def close(self) -> None:
         """Abandon every range."""
@@ -140,8 +142,9 @@ class RangeReads:
             self._buffers.release(buffer)
 
     def _arrived_again(self, count: int) -> None:
-        self._tally.arrived(count)
-        self._tally.reread(count)
+        with self._tally as counts:
+            counts.bytes_arrived += count
+            counts.bytes_reread += count
 
 
 class _Race:

@@ -247,12 +247,13 @@ class _SliceTransfer:
         )
         limit = self._controller.observe(sample)
         self._gate.open_to(limit)
-        self._tally.allowed(limit)
+        with self._tally as counts:
+            counts.connections = limit
 
     def _note_failure(self, failure: TransientError) -> None:
-        self._tally.retried()
-        if failure.is_stall:
-            self._tally.stalled()
+        with self._tally as counts:
+            counts.retries += 1
+            counts.stalls += failure.is_stall
         # Lost updates between threads are harmless: one of them is enough to back off.
         self._throttlings += failure.is_throttling
 
