@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
-
-from botocore.exceptions import ClientError
 
 from model_import.manifest import Staging
 from model_import.staging.open_uploads import find_open_upload, open_upload
-from model_import.staging.staged_object import StagedObject, object_metadata
+from model_import.staging.staged_object import find_object, object_metadata
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -27,24 +24,14 @@ def unverified(staging: Staging) -> Staging:
 
 def ensure_upload(s3: S3Client, staging: Staging, source: Source, file: RepositoryFile) -> None:
     """Open the upload of a file, unless one is open already or there is nothing left to upload."""
-    in_place = _find(s3, staging, file)
+    bucket = {"Bucket": staging.bucket}
+    in_place = find_object(s3, **bucket, Key=staging.key(file.path))
     if in_place is not None and in_place.sha256_if(file):
         return
     waiting = unverified(staging)
     key = waiting.key(file.path)
-    bucket = {"Bucket": staging.bucket}
     if find_open_upload(s3, bucket, key) is not None:
         return
-    whole = _find(s3, waiting, file)
+    whole = find_object(s3, **bucket, Key=key)
     if whole is None or not whole.sha256_if(file):
         open_upload(s3, bucket, key, object_metadata(source, file, str(file.sha256)))
-
-
-def _find(s3: S3Client, staging: Staging, file: RepositoryFile) -> StagedObject | None:
-    try:
-        head = s3.head_object(Bucket=staging.bucket, Key=staging.key(file.path))
-    except ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.NOT_FOUND:
-            return None
-        raise
-    return StagedObject(head["ContentLength"], head["Metadata"])

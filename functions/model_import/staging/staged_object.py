@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from botocore.exceptions import ClientError
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
+
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
     from model_import.manifest import RepositoryFile, Source
 
@@ -38,3 +44,24 @@ class StagedObject:
         else:
             is_same = sha256 == file.sha256
         return sha256 if is_same and self.size_bytes == file.size_bytes else None
+
+
+def read_head(
+    s3: S3Client,
+    *,
+    absent: Collection[int] = (HTTPStatus.NOT_FOUND,),
+    **request: Any,  # noqa: ANN401 as boto3 takes it
+) -> HeadObjectOutputTypeDef | None:
+    """Return what S3 answers to HEAD, or None if the status is one of an object that is absent."""
+    try:
+        return s3.head_object(**request)
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] in absent:
+            return None
+        raise
+
+
+def find_object(s3: S3Client, **request: Any) -> StagedObject | None:  # noqa: ANN401 as above
+    """Return the object of a key, if there is one."""
+    head = read_head(s3, **request)
+    return None if head is None else StagedObject(head["ContentLength"], head["Metadata"])

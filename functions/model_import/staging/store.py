@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from model_import.checksums.crc64 import crc64, crc64_base64, crc64_from_base64, joined_crc64
 from model_import.staging.hash_checkpoint import PREFIX as CHECKPOINTS, Checkpoint
 from model_import.staging.open_uploads import abort_open_uploads, find_open_upload, open_upload
-from model_import.staging.staged_object import StagedObject
+from model_import.staging.staged_object import StagedObject, find_object, read_head
 from model_import.staging.uploaded_part import UploadedPart
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class StagedObjects:
 
     def find(self, path: str) -> StagedObject | None:
         """Return the object at the key of a file, if there is one."""
-        return self._find(self._staging.key(path))
+        return find_object(self._client, **self._bucket, Key=self._staging.key(path))
 
     def put(self, path: str, content: memoryview, crc: int, metadata: Mapping[str, str]) -> None:
         """Write a whole object in one request."""
@@ -171,9 +171,10 @@ class StagedObjects:
             )
         except ClientError as error:
             # When the answer to the first try is lost, the second finds no upload but the object.
-            if error.response["Error"]["Code"] != "NoSuchUpload" or self._find(
-                upload.key
-            ) != StagedObject(size_bytes, upload.metadata):
+            if error.response["Error"]["Code"] != "NoSuchUpload":
+                raise
+            found = find_object(self._client, **self._bucket, Key=upload.key)
+            if found != StagedObject(size_bytes, upload.metadata):
                 raise
         with self._uploads_lock:
             del self._uploads[upload_id]
@@ -224,12 +225,11 @@ class StagedObjects:
             key = str(json.loads(content)["key"])
         except (KeyError, TypeError, ValueError):
             return None
-        try:
-            head = self._client.head_object(**self._bucket, Key=key, ChecksumMode="ENABLED")
-        except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] in _ABSENT:
-                return None
-            raise
+        head = read_head(
+            self._client, **self._bucket, Key=key, ChecksumMode="ENABLED", absent=_ABSENT
+        )
+        if head is None:
+            return None
         found = StagedObject(head["ContentLength"], head["Metadata"])
         crc = head.get("ChecksumCRC64NVME")
         if (
@@ -239,15 +239,6 @@ class StagedObjects:
         ):
             return None
         return CopySource(key, head["ETag"], crc64_from_base64(crc))
-
-    def _find(self, key: str) -> StagedObject | None:
-        try:
-            head = self._client.head_object(**self._bucket, Key=key)
-        except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.NOT_FOUND:
-                return None
-            raise
-        return StagedObject(head["ContentLength"], head["Metadata"])
 
     def _remember(self, upload_id: str, upload: _Upload) -> None:
         with self._uploads_lock:

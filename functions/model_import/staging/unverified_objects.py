@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import (
@@ -15,6 +14,7 @@ from botocore.exceptions import (
 from urllib3.exceptions import HTTPError
 
 from model_import.staging.split_uploads import unverified
+from model_import.staging.staged_object import read_head
 from model_import.staging.store import StagedObjects
 from model_import.transport.retries import TransientError
 
@@ -68,12 +68,9 @@ class UnverifiedObjects(StagedObjects):
     def find_whole(self, path: str) -> WholeObject | None:
         """Return the object of a file as it is now, if there is one."""
         key = self._staging.key(path)
-        try:
-            head = self._client.head_object(**self._bucket, Key=key)
-        except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.NOT_FOUND:
-                return None
-            raise
+        head = read_head(self._client, **self._bucket, Key=key)
+        if head is None:
+            return None
         request = {**self._bucket, "Key": key, "IfMatch": head["ETag"]}
         return WholeObject(self._client, request, head["ContentLength"], self._retries)
 

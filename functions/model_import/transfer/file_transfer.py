@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Literal
 
 from model_import.checksums.crc64 import crc64, joined_crc64
 from model_import.checksums.file_hash import OrderedSha256, git_blob_id, sha256_hex
-from model_import.errors import ChecksumMismatchError, InvalidInputError
+from model_import.errors import InvalidInputError
 from model_import.manifest import TransferredFile
 from model_import.staging.hash_checkpoint import Checkpoint
-from model_import.staging.part_sizes import part_ranges
 from model_import.staging.staged_object import object_metadata
+from model_import.transfer.file_in_parts import FileInParts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,7 +48,7 @@ class Route:
     """So many parts become safe at once, by a checkpoint of the hash, while buffers are left."""
 
 
-class FileTransfer:
+class FileTransfer(FileInParts):
     """Moves the parts of one file, each in any thread.
 
     A file of one part is verified before it is put; a longer one becomes a multipart upload that is
@@ -57,16 +57,9 @@ class FileTransfer:
     """
 
     def __init__(self, file: RepositoryFile, part_bytes: int, route: Route) -> None:
-        self._file = file
-        self._route = route
-        self._ranges = part_ranges(file.size_bytes, part_bytes)
-        self._opening = threading.Lock()
-        self._opened_at: float | None = None
-        self._remote: RemoteFile | None = None
+        super().__init__(file, part_bytes, route)
         self._source: CopySource | None = None
-        self._upload_id = ""
         self._round = _Round(OrderedSha256())
-        self._lock = threading.Lock()
         self._is_done = False
 
     @property
@@ -122,13 +115,6 @@ class FileTransfer:
 
     # Opening
 
-    def _open_once(self) -> None:
-        with self._opening:
-            if self._opened_at is None:
-                began_at = time.monotonic()
-                self._open()
-                self._opened_at = began_at
-
     def _open(self) -> None:
         file, route = self._file, self._route
         staged = route.objects.find(file.path)
@@ -148,11 +134,6 @@ class FileTransfer:
         if self._source is not None or self.part_count > 1:
             self._open_upload()
 
-    def _open_remote(self) -> None:
-        remote = self._route.hub.open(self._file.path)
-        self._verify(f"{self._file.size_bytes} bytes", f"{remote.size_bytes} bytes")
-        self._remote = remote
-
     def _open_upload(self) -> None:
         objects, path = self._route.objects, self._file.path
         upload_id = objects.find_upload(path, self._metadata)
@@ -160,11 +141,7 @@ class FileTransfer:
             self._upload_id = objects.open_upload(path, self._metadata)
             return
         self._upload_id = upload_id
-        stored = {
-            part.number - 1: part
-            for part in objects.stored_parts(upload_id)
-            if part.number <= self.part_count and part.length == len(self._ranges[part.number - 1])
-        }
+        stored = self._stored_parts(objects)
         self._route.tally.resumed(sum(part.length for part in stored.values()))
         checkpoint = objects.read_checkpoint(path) if stored else None
         self._round = _resumed_round(upload_id, stored, checkpoint)
@@ -322,10 +299,6 @@ class FileTransfer:
     def _joined_crc(self) -> int:
         stored = (self._round.stored[index] for index in range(self.part_count))
         return joined_crc64((part.crc, part.length) for part in stored)
-
-    def _verify(self, announced: str, found: str) -> None:
-        if announced != found:
-            raise ChecksumMismatchError(self._file.path, expected=announced, found=found)
 
     def _finish(self, sha256: str, action: Literal["transferred", "copied", "skipped"]) -> None:
         seconds = round(time.monotonic() - (self._opened_at or 0), 3)

@@ -9,30 +9,28 @@ elsewhere in the bucket, and is copied to its place.
 
 from __future__ import annotations
 
-import threading
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from model_import.checksums.crc64 import crc64
-from model_import.errors import ChecksumMismatchError, StagingUnavailableError
-from model_import.staging.part_sizes import part_ranges
+from model_import.errors import StagingUnavailableError
 from model_import.staging.staged_object import object_metadata
+from model_import.transfer.file_in_parts import FileInParts
 from model_import.transfer.read_back import ReadBack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from model_import.manifest import PartRun, RepositoryFile
-    from model_import.sources.hub.files import RemoteFile
     from model_import.staging.unverified_objects import UnverifiedObjects
     from model_import.staging.uploaded_part import UploadedPart
     from model_import.transfer.file_transfer import Route
     from model_import.transfer.part_queue import Work
 
 
-class PartRunTransfer:
+class PartRunTransfer(FileInParts):
     """Moves one run of parts, each in any thread; `finish` puts a verified file in its place."""
 
     def __init__(
@@ -42,19 +40,12 @@ class PartRunTransfer:
         unverified: UnverifiedObjects,
         finish: Callable[[RepositoryFile], None],
     ) -> None:
-        self._file: Final = run.file
-        self._route = route
+        super().__init__(run.file, run.part_bytes, route)
         self._unverified = unverified
         self._finish = finish
-        self._ranges = part_ranges(run.file.size_bytes, run.part_bytes)
         self._first = run.first_number - 1
         self._indices = range(self._first, self._first + run.count)
-        self._opening = threading.Lock()
-        self._is_open = False
-        self._upload_id = ""
-        self._remote: RemoteFile | None = None
         self._stored: dict[int, UploadedPart] = {}
-        self._lock = threading.Lock()
         self._left = run.count
 
     def works(self) -> Iterator[Work]:
@@ -75,12 +66,6 @@ class PartRunTransfer:
             then=partial(self._store_part, index),
         )
 
-    def _open_once(self) -> None:
-        with self._opening:
-            if not self._is_open:
-                self._open()
-                self._is_open = True
-
     def _open(self) -> None:
         file, route = self._file, self._route
         moved_before = sum(len(self._ranges[index]) for index in self._indices)
@@ -92,24 +77,14 @@ class PartRunTransfer:
         if not self._upload_id:
             route.tally.resumed(moved_before)
             return
-        self._stored = self._stored_parts()
+        self._stored = self._stored_parts(self._unverified)
         here = [self._stored[index] for index in self._indices if index in self._stored]
         route.tally.resumed(sum(part.length for part in here))
-        remote = route.hub.open(file.path)
-        self._verify(f"{file.size_bytes} bytes", f"{remote.size_bytes} bytes")
-        self._remote = remote
+        self._open_remote()
 
     def _is_in_place(self) -> bool:
         staged = self._route.objects.find(self._file.path)
         return staged is not None and staged.sha256_if(self._file) is not None
-
-    def _stored_parts(self) -> dict[int, UploadedPart]:
-        return {
-            part.number - 1: part
-            for part in self._unverified.stored_parts(self._upload_id)
-            if part.number <= len(self._ranges)
-            and part.length == len(self._ranges[part.number - 1])
-        }
 
     def _store_part(self, index: int, buffer: memoryview) -> None:
         content = buffer[: len(self._ranges[index])]
@@ -149,7 +124,7 @@ class PartRunTransfer:
         """Return whether all parts of the file are; if not, whoever stores the last one goes on."""
         if self._upload_id:
             try:
-                self._stored = self._stored_parts()
+                self._stored = self._stored_parts(self._unverified)
             except ClientError as error:
                 if error.response["Error"]["Code"] != "NoSuchUpload":
                     raise
@@ -163,7 +138,3 @@ class PartRunTransfer:
         self._verify(f"SHA-256 {file.sha256}", f"SHA-256 {sha256}")
         self._unverified.note_hash(file.path, sha256)
         self._finish(file)
-
-    def _verify(self, announced: str, found: str) -> None:
-        if announced != found:
-            raise ChecksumMismatchError(self._file.path, expected=announced, found=found)

@@ -24,7 +24,14 @@ from model_import.checksums.crc64 import crc64
 from model_import.checksums.file_hash import sha256_hex
 from model_import.checksums.sha256_state import sha256
 from model_import.staging.part_sizes import part_ranges
-from model_import.transfer import file_transfer, part_buffers, part_order, part_queue, range_reads
+from model_import.transfer import (
+    file_in_parts,
+    file_transfer,
+    part_buffers,
+    part_order,
+    part_queue,
+    range_reads,
+)
 from model_import.transfer.file_transfer import FileTransfer, _Round
 from model_import.transfer.part_buffers import BuffersClosedError, PartBuffers
 from model_import.transfer.part_order import in_order
@@ -37,7 +44,7 @@ if TYPE_CHECKING:
 
     from support.fakes.memory_staging import PutOutcome
 
-_ENGINE: Final = (part_buffers, part_queue, range_reads, file_hash, file_transfer)
+_ENGINE: Final = (part_buffers, part_queue, range_reads, file_hash, file_in_parts, file_transfer)
 _LOOKS: Final = 6
 """Of the thread that looks for slow ranges while others have nothing to do; all ranges are."""
 
