@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import boto3
 from aws_lambda_powertools import Logger
 
+from model_import.aws.bucket_owner import expecting_owner
 from model_import.aws.records import read_record, write_record
 from model_import.manifest import Slice
 from model_import.sources.hub.files import HubFiles
@@ -30,6 +31,9 @@ from transfer_model.settings import TransferTaskSettings
 from transfer_model.task_token import ExecutionMovedOnError, Heartbeats, TaskToken
 
 if TYPE_CHECKING:
+    from botocore.config import Config
+    from mypy_boto3_s3 import S3Client
+
     from model_import.transfer.progress import Progress
 
 
@@ -57,13 +61,11 @@ def main() -> int:
 def _transfer(
     settings: TransferTaskSettings, task: TaskToken, logger: Logger, interruption: Interruption
 ) -> None:
-    s3 = boto3.client("s3", config=PRESIGNING)
-    owner = settings.bucket_owner
+    s3 = _s3(PRESIGNING, settings)
     with staging_errors(settings.slice_bucket):
         uri = f"s3://{settings.slice_bucket}/{settings.slice_key}"
-        slice_ = Slice.from_dict(read_record(s3, uri, owner=owner))
-    short_try = boto3.client("s3", config=ONE_SHORT_TRY)
-    progress_object = ProgressObject(short_try, slice_, logger, owner=owner)
+        slice_ = Slice.from_dict(read_record(s3, uri))
+    progress_object = ProgressObject(_s3(ONE_SHORT_TRY, settings), slice_, logger)
     interruption.say(progress_object.end_interrupted)
     metrics = ProgressMetrics(settings.stack_name, settings.slice_key)
     subscribers = (Heartbeats(task), progress_object, metrics)
@@ -76,7 +78,6 @@ def _transfer(
         connections=settings.connections,
         spare_buffers=settings.spare_buffers,
         patience_seconds=settings.patience_seconds,
-        bucket_owner=owner,
     )
     hub_files = HubFiles(
         slice_.source,
@@ -91,7 +92,12 @@ def _transfer(
             report = transfer_slice(slice_, hub, s3, at_once, tell)
         with staging_errors(slice_.staging.bucket):
             bucket, key = slice_.staging.bucket, slice_.report_key
-            write_record(s3, bucket, key, report.to_dict(), owner=owner)
+            write_record(s3, bucket, key, report.to_dict())
+
+
+def _s3(config: Config, settings: Settings) -> S3Client:
+    s3 = boto3.client("s3", config=config)
+    return s3 if settings.bucket_owner is None else expecting_owner(s3, settings.bucket_owner)
 
 
 def _hub_token(settings: TransferTaskSettings) -> str | None:

@@ -45,15 +45,12 @@ class ProgressObject:
         slice_: Slice,
         logger: Logger,
         clock: Callable[[], float] = time.monotonic,
-        *,
-        owner: str | None = None,
     ) -> None:
         self._s3 = s3
         self._bucket = slice_.staging.bucket
         self._key = slice_.progress_key
         self._logger = logger
         self._clock = clock
-        self._owner = owner
         self._last = Progress(0, 0, slice_.size_bytes, 0, len(slice_.files))
         self._started_at = clock()
         self._written_at = float("-inf")
@@ -109,7 +106,7 @@ class ProgressObject:
             updated_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         try:
-            write_record(self._s3, self._bucket, self._key, record.to_dict(), owner=self._owner)
+            write_record(self._s3, self._bucket, self._key, record.to_dict())
         except (BotoCoreError, ClientError) as failure:
             self._logger.warning("Progress not written", reason=str(failure))
 

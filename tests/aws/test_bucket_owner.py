@@ -39,6 +39,16 @@ def test_every_call_names_the_owner_that_it_expects(call: Callable[[S3Client], A
     }
 
 
+def test_a_copy_names_the_owner_of_its_source_too() -> None:
+    with scripted_server(Answer(body=b"<CopyPartResult/>")) as server:
+        s3 = expecting_owner(boto3.client("s3", endpoint_url=server.url), OWNER)
+        s3.upload_part_copy(Bucket="b", Key="k", UploadId="u", PartNumber=1, CopySource="b/other")
+        s3.close()
+
+    [request] = server.requests
+    assert request.headers["x-amz-source-expected-bucket-owner"] == OWNER
+
+
 def test_a_call_without_a_bucket_is_left_as_it_is() -> None:
     with scripted_server(Answer(body=b"<ListAllMyBucketsResult/>")) as server:
         s3 = expecting_owner(boto3.client("s3", endpoint_url=server.url), OWNER)

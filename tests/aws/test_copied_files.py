@@ -11,6 +11,7 @@ import pytest
 from support.servers.s3_server import OWNER, S3Fault, s3_server
 from support.worlds.loopback_transfer import BUCKET, PREFIX, bytes_of, rig
 
+from model_import.aws.bucket_owner import expecting_owner
 from model_import.manifest import Staging
 from model_import.staging.store import HASHES
 
@@ -80,7 +81,8 @@ def test_a_file_with_the_same_hash_is_copied_and_not_downloaded(
 
 
 def test_a_copy_is_bound_to_the_source_as_it_was_looked_at(transfer: Rig, s3: S3Server) -> None:
-    transfer.transfer(bucket_owner=OWNER)
+    expecting_owner(transfer.s3, OWNER)
+    transfer.transfer()
 
     copies = s3.asked("UploadPartCopy")
     etags = {s3.objects[EARLIER + path].etag for path in FILES}

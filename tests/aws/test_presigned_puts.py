@@ -16,6 +16,7 @@ from support.servers.scripted_server import Answer, scripted_server
 from support.waiting import HANG_SECONDS
 from support.worlds.loopback_transfer import s3_client
 
+from model_import.aws.bucket_owner import expecting_owner
 from model_import.checksums.crc64 import crc64, crc64_base64
 from model_import.staging.presigned_puts import PresignedPuts
 from model_import.transport.pools import PoolsClosedError
@@ -186,11 +187,9 @@ def test_a_server_that_cannot_prove_to_be_s3_gets_no_body_and_no_second_try(
 
 def test_the_account_that_the_bucket_must_belong_to_is_sent_and_signed() -> None:
     with scripted_server(STORED) as s3:
-        client = s3_client(s3.url)
+        client = expecting_owner(s3_client(s3.url), "123456789012")
         retries = Retries(1, threading.Event())
-        puts = PresignedPuts(
-            client, "staging", connections=1, retries=retries, bucket_owner="123456789012"
-        )
+        puts = PresignedPuts(client, "staging", connections=1, retries=retries)
         put_part(puts)
         puts.close()
         client.close()

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import math
 import random
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.servers.s3_server import OWNER, S3Fault, S3Part, etag_of, s3_server
-from support.worlds.loopback_transfer import BUCKET, PREFIX, bytes_of, rig
+from support.worlds.loopback_transfer import BUCKET, PREFIX, bytes_of, rig, s3_client
 
+from model_import.aws.bucket_owner import expecting_owner
 from model_import.errors import (
     ChecksumMismatchError,
     HubUnavailableError,
@@ -406,7 +408,8 @@ def test_every_request_names_the_account_that_the_bucket_must_belong_to(
 ) -> None:
     interrupted(transfer, s3)
 
-    transfer.transfer(bucket_owner=OWNER)
+    expecting_owner(transfer.s3, OWNER)
+    transfer.transfer()
 
     assert {request.headers.get("x-amz-expected-bucket-owner") for request in s3.requests} == {
         OWNER
@@ -415,7 +418,9 @@ def test_every_request_names_the_account_that_the_bucket_must_belong_to(
 
 
 def test_a_bucket_of_somebody_else_is_not_written_to(transfer: Rig, s3: S3Server) -> None:
-    with pytest.raises(StagingRefusedError):
-        transfer.transfer(bucket_owner="999999999999")
+    with closing(expecting_owner(s3_client(s3.url, 1), "999999999999")) as stranger:
+        transfer = replace(transfer, s3=stranger)
+        with pytest.raises(StagingRefusedError):
+            transfer.transfer()
 
     assert s3.objects == {}

@@ -9,27 +9,19 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-def write_record(
-    s3: S3Client, bucket: str, key: str, record: dict[str, Any], *, owner: str | None = None
-) -> str:
-    """Write a JSON object and return its URI; `owner` is whom the bucket must belong to."""
+def write_record(s3: S3Client, bucket: str, key: str, record: dict[str, Any]) -> str:
+    """Write a JSON object and return its URI."""
     body = json.dumps(record, ensure_ascii=False, indent=1).encode()
-    s3.put_object(
-        **_owned(owner), Bucket=bucket, Key=key, Body=body, ContentType="application/json"
-    )
+    s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
     return f"s3://{bucket}/{key}"
 
 
-def read_record(s3: S3Client, uri: str, *, owner: str | None = None) -> dict[str, Any]:
-    """Return the JSON object at an `s3://bucket/key` URI; `owner` as above."""
+def read_record(s3: S3Client, uri: str) -> dict[str, Any]:
+    """Return the JSON object at an `s3://bucket/key` URI."""
     bucket, key = split_s3_uri(uri)
-    stored = s3.get_object(**_owned(owner), Bucket=bucket, Key=key)
+    stored = s3.get_object(Bucket=bucket, Key=key)
     record: dict[str, Any] = json.loads(stored["Body"].read())
     return record
-
-
-def _owned(owner: str | None) -> dict[str, Any]:
-    return {} if owner is None else {"ExpectedBucketOwner": owner}
 
 
 def split_s3_uri(uri: str) -> tuple[str, str]:

@@ -11,11 +11,10 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import MultipartUploadTypeDef
 
 
-def find_open_upload(client: S3Client, bucket: Mapping[str, Any], key: str) -> str | None:
+def find_open_upload(client: S3Client, bucket: str, key: str) -> str | None:
     """Return the id of the open upload of a key that is to be gone on with.
 
     That is the oldest, so that all who look agree; others, which nobody will complete, are aborted.
-    `bucket` names the bucket, and its owner if that is to be checked, as boto3 does.
     """
     uploads = sorted(
         _open_uploads(client, bucket, key),
@@ -29,13 +28,13 @@ def find_open_upload(client: S3Client, bucket: Mapping[str, Any], key: str) -> s
     ]
     for upload in uploads:
         if upload not in fitting[:1]:
-            client.abort_multipart_upload(**bucket, Key=key, UploadId=upload["UploadId"])
+            client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload["UploadId"])
     return fitting[0]["UploadId"] if fitting else None
 
 
 def open_upload(
     client: S3Client,
-    bucket: Mapping[str, Any],
+    bucket: str,
     key: str,
     metadata: Mapping[str, str],
     tagging: str = "",
@@ -43,7 +42,7 @@ def open_upload(
     """Return the id of a new upload, whose object S3 will check by its CRC-64/NVME."""
     tags: dict[str, Any] = {"Tagging": tagging} if tagging else {}
     created = client.create_multipart_upload(
-        **bucket,
+        Bucket=bucket,
         **tags,
         Key=key,
         Metadata=metadata,
@@ -58,16 +57,14 @@ def open_upload(
     return created["UploadId"]
 
 
-def abort_open_uploads(client: S3Client, bucket: Mapping[str, Any], key: str) -> None:
+def abort_open_uploads(client: S3Client, bucket: str, key: str) -> None:
     """Abort all that is open of a key."""
     for upload in _open_uploads(client, bucket, key):
-        client.abort_multipart_upload(**bucket, Key=key, UploadId=upload["UploadId"])
+        client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload["UploadId"])
 
 
-def _open_uploads(
-    client: S3Client, bucket: Mapping[str, Any], key: str
-) -> list[MultipartUploadTypeDef]:
-    pages = client.get_paginator("list_multipart_uploads").paginate(**bucket, Prefix=key)
+def _open_uploads(client: S3Client, bucket: str, key: str) -> list[MultipartUploadTypeDef]:
+    pages = client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=key)
     return [
         upload
         for page in pages

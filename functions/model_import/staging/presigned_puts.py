@@ -56,8 +56,8 @@ class _Target:
 class PresignedPuts:
     """Sends bodies to a bucket with their CRC-64/NVME, which S3 checks.
 
-    A set `retries.stopped` ends all. `bucket_owner` is the account that the bucket must belong to;
-    `on_failure` is told of every failure that is tried again, and `on_sent` of bytes as they leave.
+    A set `retries.stopped` ends all. `on_failure` is told of every failure that is tried again, and
+    `on_sent` of bytes as they leave.
     """
 
     def __init__(  # noqa: PLR0913 – each is one thing of its own
@@ -67,14 +67,12 @@ class PresignedPuts:
         *,
         connections: int,
         retries: Retries,
-        bucket_owner: str | None = None,
         on_failure: Callable[[TransientError], None] = lambda _: None,
         on_sent: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._client = client
         self._signer = S3Signer(client, bucket)
         self._retries = retries
-        self._bucket_owner = bucket_owner
         self._on_failure = on_failure
         self._on_sent = on_sent
         self._pools = HttpPools(
@@ -118,9 +116,11 @@ class PresignedPuts:
         self, target: _Target, headers: Mapping[str, str], content: memoryview, crc: int
     ) -> str:
         """Return the ETag; all headers are signed."""
-        signed = {**headers, "x-amz-checksum-crc64nvme": crc64_base64(crc)}
-        if self._bucket_owner is not None:
-            signed["x-amz-expected-bucket-owner"] = self._bucket_owner
+        signed = {
+            **headers,
+            **self._signer.owner_headers,
+            "x-amz-checksum-crc64nvme": crc64_base64(crc),
+        }
 
         def put_once() -> str:
             url = self._signer.put_url(target.key, target.query, signed)

@@ -6,7 +6,7 @@ takes twice as long again as the signature itself. Here it is asked once.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, quote, urlencode
 
 from botocore.awsrequest import AWSRequest
@@ -20,20 +20,23 @@ if TYPE_CHECKING:
 _VALID_SECONDS: Final = 3600
 _SIGNING: Final = "before-sign.s3.PutObject"
 _ANY_KEY: Final = "key"
+_OWNER: Final = "x-amz-expected-bucket-owner"
 
 
 class S3Signer:
     """Signs requests to one bucket for any thread, with the credentials of that moment.
 
+    `owner_headers` are to be among the headers of every request: they name the account that the
+    bucket must belong to, if the client expects one.
     It is to be made before other threads use the client, and raises what boto3 does:
     NoCredentialsError, ParamValidationError, ….
     """
 
     def __init__(self, client: S3Client, bucket: str) -> None:
-        signers: list[RequestSigner] = []
+        signed: list[tuple[RequestSigner, AWSRequest]] = []
 
-        def note(*, request_signer: RequestSigner, **_: Any) -> None:  # noqa: ANN401 of no use here
-            signers.append(request_signer)
+        def note(*, request_signer: RequestSigner, request: AWSRequest, **_: object) -> None:
+            signed.append((request_signer, request))
 
         client.meta.events.register(_SIGNING, note)
         example = client.generate_presigned_url(
@@ -44,7 +47,9 @@ class S3Signer:
         _, _, region, service, _ = parse_qs(query)["X-Amz-Credential"][0].split("/")
         self._bucket_url = url.removesuffix(_ANY_KEY)
         self._scope = service, region
-        self._signer = signers[0]
+        self._signer, request = signed[0]
+        owner = request.headers.get(_OWNER)
+        self.owner_headers: Final[Mapping[str, str]] = {} if owner is None else {_OWNER: owner}
 
     def put_url(self, key: str, query: Mapping[str, str], headers: Mapping[str, str]) -> str:
         """Return where to PUT an object or a part; the headers are signed and must be sent."""

@@ -24,14 +24,14 @@ def unverified(staging: Staging) -> Staging:
 
 def ensure_upload(s3: S3Client, staging: Staging, source: Source, file: RepositoryFile) -> None:
     """Open the upload of a file, unless one is open already or there is nothing left to upload."""
-    bucket = {"Bucket": staging.bucket}
-    in_place = find_object(s3, **bucket, Key=staging.key(file.path))
+    bucket = staging.bucket
+    in_place = find_object(s3, bucket, staging.key(file.path))
     if in_place is not None and in_place.sha256_if(file):
         return
     waiting = unverified(staging)
     key = waiting.key(file.path)
     if find_open_upload(s3, bucket, key) is not None:
         return
-    whole = find_object(s3, **bucket, Key=key)
+    whole = find_object(s3, bucket, key)
     if whole is None or not whole.sha256_if(file):
         open_upload(s3, bucket, key, object_metadata(source, file, str(file.sha256)))

@@ -48,20 +48,22 @@ class StagedObject:
 
 def read_head(
     s3: S3Client,
+    bucket: str,
+    key: str,
     *,
     absent: Collection[int] = (HTTPStatus.NOT_FOUND,),
     **request: Any,  # noqa: ANN401 as boto3 takes it
 ) -> HeadObjectOutputTypeDef | None:
     """Return what S3 answers to HEAD, or None if the status is one of an object that is absent."""
     try:
-        return s3.head_object(**request)
+        return s3.head_object(Bucket=bucket, Key=key, **request)
     except ClientError as error:
         if error.response["ResponseMetadata"]["HTTPStatusCode"] in absent:
             return None
         raise
 
 
-def find_object(s3: S3Client, **request: Any) -> StagedObject | None:  # noqa: ANN401 as above
+def find_object(s3: S3Client, bucket: str, key: str) -> StagedObject | None:
     """Return the object of a key, if there is one."""
-    head = read_head(s3, **request)
+    head = read_head(s3, bucket, key)
     return None if head is None else StagedObject(head["ContentLength"], head["Metadata"])

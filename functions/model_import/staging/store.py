@@ -10,7 +10,7 @@ import json
 import threading
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
@@ -56,27 +56,17 @@ class _Upload:
 class StagedObjects:
     """Finds and writes the objects, and keeps account of the uploads that are open."""
 
-    def __init__(
-        self,
-        client: S3Client,
-        puts: PresignedPuts,
-        staging: Staging,
-        bucket_owner: str | None = None,
-    ) -> None:
+    def __init__(self, client: S3Client, puts: PresignedPuts, staging: Staging) -> None:
         self._client = client
         self._puts = puts
         self._staging = staging
-        self._bucket: dict[str, Any] = {"Bucket": staging.bucket}
-        self._copied_bucket: dict[str, Any] = {}
-        if bucket_owner is not None:
-            self._bucket["ExpectedBucketOwner"] = bucket_owner
-            self._copied_bucket["ExpectedSourceBucketOwner"] = bucket_owner
+        self.bucket: Final = staging.bucket
         self._uploads: dict[str, _Upload] = {}
         self._uploads_lock = threading.Lock()
 
     def find(self, path: str) -> StagedObject | None:
         """Return the object at the key of a file, if there is one."""
-        return find_object(self._client, **self._bucket, Key=self._staging.key(path))
+        return find_object(self._client, self.bucket, self._staging.key(path))
 
     def put(self, path: str, content: memoryview, crc: int, metadata: Mapping[str, str]) -> None:
         """Write a whole object in one request."""
@@ -86,7 +76,7 @@ class StagedObjects:
     def find_upload(self, path: str, metadata: Mapping[str, str]) -> str | None:
         """Return the id of the open upload of a file that is to be gone on with, if there is."""
         key = self._staging.key(path)
-        upload_id = find_open_upload(self._client, self._bucket, key)
+        upload_id = find_open_upload(self._client, self.bucket, key)
         if upload_id is not None:
             self._remember(upload_id, _Upload(key, metadata))
         return upload_id
@@ -94,7 +84,7 @@ class StagedObjects:
     def stored_parts(self, upload_id: str) -> list[UploadedPart]:
         """Return the parts that S3 holds of an open upload, those that have a checksum."""
         pages = self._client.get_paginator("list_parts").paginate(
-            **self._bucket, Key=self._uploads[upload_id].key, UploadId=upload_id
+            Bucket=self.bucket, Key=self._uploads[upload_id].key, UploadId=upload_id
         )
         return [
             UploadedPart(
@@ -111,7 +101,7 @@ class StagedObjects:
     def open_upload(self, path: str, metadata: Mapping[str, str]) -> str:
         """Return the id of a new upload, which stays open until it is completed or aborted."""
         key = self._staging.key(path)
-        upload_id = open_upload(self._client, self._bucket, key, metadata, self._staging.tagging)
+        upload_id = open_upload(self._client, self.bucket, key, metadata, self._staging.tagging)
         self._remember(upload_id, _Upload(key, metadata))
         return upload_id
 
@@ -127,12 +117,11 @@ class StagedObjects:
         """Have S3 copy one part; None when the source is not there any more as it was found."""
         try:
             copied = self._client.upload_part_copy(
-                **self._bucket,
-                **self._copied_bucket,
+                Bucket=self.bucket,
                 Key=self._uploads[upload_id].key,
                 UploadId=upload_id,
                 PartNumber=number,
-                CopySource={"Bucket": self._staging.bucket, "Key": source.key},
+                CopySource={"Bucket": self.bucket, "Key": source.key},
                 CopySourceIfMatch=source.etag,
                 CopySourceRange=f"bytes={where.start}-{where.stop - 1}",
             )["CopyPartResult"]
@@ -152,7 +141,7 @@ class StagedObjects:
         crc = joined_crc64((part.crc, part.length) for part in parts)
         try:
             self._client.complete_multipart_upload(
-                **self._bucket,
+                Bucket=self.bucket,
                 Key=upload.key,
                 UploadId=upload_id,
                 ChecksumType="FULL_OBJECT",
@@ -173,7 +162,7 @@ class StagedObjects:
             # When the answer to the first try is lost, the second finds no upload but the object.
             if error.response["Error"]["Code"] != "NoSuchUpload":
                 raise
-            found = find_object(self._client, **self._bucket, Key=upload.key)
+            found = find_object(self._client, self.bucket, upload.key)
             if found != StagedObject(size_bytes, upload.metadata):
                 raise
         with self._uploads_lock:
@@ -183,7 +172,7 @@ class StagedObjects:
         """Give up an open upload with all of its parts."""
         with self._uploads_lock:
             upload = self._uploads.pop(upload_id)
-        self._client.abort_multipart_upload(**self._bucket, Key=upload.key, UploadId=upload_id)
+        self._client.abort_multipart_upload(Bucket=self.bucket, Key=upload.key, UploadId=upload_id)
 
     def abort_open(self, paths: Iterable[str] = ()) -> list[Exception]:
         """Abort every upload that is neither completed nor aborted; return what went wrong.
@@ -198,7 +187,7 @@ class StagedObjects:
                 failures.append(error)
         for path in paths:
             try:
-                abort_open_uploads(self._client, self._bucket, self._staging.key(path))
+                abort_open_uploads(self._client, self.bucket, self._staging.key(path))
             except Exception as error:  # noqa: BLE001 as above
                 failures.append(error)
         return failures
@@ -225,9 +214,7 @@ class StagedObjects:
             key = str(json.loads(content)["key"])
         except (KeyError, TypeError, ValueError):
             return None
-        head = read_head(
-            self._client, **self._bucket, Key=key, ChecksumMode="ENABLED", absent=_ABSENT
-        )
+        head = read_head(self._client, self.bucket, key, absent=_ABSENT, ChecksumMode="ENABLED")
         if head is None:
             return None
         found = StagedObject(head["ContentLength"], head["Metadata"])
@@ -250,7 +237,7 @@ class StagedObjects:
 
     def _read_record(self, key: str) -> bytes | None:
         try:
-            return self._client.get_object(**self._bucket, Key=key)["Body"].read()
+            return self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
         except ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] in _ABSENT:
                 return None

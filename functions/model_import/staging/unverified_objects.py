@@ -39,10 +39,8 @@ class UnverifiedObjects(StagedObjects):
         puts: PresignedPuts,
         slice_: Slice,
         retries: Retries,
-        bucket_owner: str | None = None,
     ) -> None:
-        super().__init__(client, puts, unverified(slice_.staging), bucket_owner)
-        self.bucket = slice_.staging.bucket
+        super().__init__(client, puts, unverified(slice_.staging))
         self._slice = slice_
         self._retries = retries
 
@@ -54,7 +52,7 @@ class UnverifiedObjects(StagedObjects):
         key = f"{self._slice.claims_prefix}{file.sha256}"
         claim = self._slice.report_key.encode()
         try:
-            self._client.put_object(**self._bucket, Key=key, Body=claim, IfNoneMatch="*")
+            self._client.put_object(Bucket=self.bucket, Key=key, Body=claim, IfNoneMatch="*")
         except ClientError as error:
             # The second is that of a claim made at the very same moment.
             if error.response["Error"]["Code"] not in {
@@ -62,21 +60,21 @@ class UnverifiedObjects(StagedObjects):
                 "ConditionalRequestConflict",
             }:
                 raise
-            return self._client.get_object(**self._bucket, Key=key)["Body"].read() == claim
+            return self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read() == claim
         return True
 
     def find_whole(self, path: str) -> WholeObject | None:
         """Return the object of a file as it is now, if there is one."""
         key = self._staging.key(path)
-        head = read_head(self._client, **self._bucket, Key=key)
+        head = read_head(self._client, self.bucket, key)
         if head is None:
             return None
-        request = {**self._bucket, "Key": key, "IfMatch": head["ETag"]}
+        request = {"Bucket": self.bucket, "Key": key, "IfMatch": head["ETag"]}
         return WholeObject(self._client, request, head["ContentLength"], self._retries)
 
     def delete(self, path: str) -> None:
         """Delete the object of a file."""
-        self._client.delete_object(**self._bucket, Key=self._staging.key(path))
+        self._client.delete_object(Bucket=self.bucket, Key=self._staging.key(path))
 
 
 class WholeObject:

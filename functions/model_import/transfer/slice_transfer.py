@@ -67,8 +67,6 @@ class TransferSettings:
     patience_seconds: float = math.inf
     """How long S3 may fail in a row."""
     patience: Patience = field(default_factory=Patience)
-    bucket_owner: str | None = None
-    """The account that the staging bucket must belong to."""
 
     @property
     def parts_in_flight(self) -> int:
@@ -132,13 +130,11 @@ class _SliceTransfer:
             self._bucket,
             connections=settings.connections,
             retries=retries,
-            bucket_owner=settings.bucket_owner,
             on_failure=self._note_failure,
             on_sent=self._tally.sent,
         )
-        owner = settings.bucket_owner
-        self._objects = StagedObjects(s3_client, self._puts, slice_.staging, owner)
-        self._unverified = UnverifiedObjects(s3_client, self._puts, slice_, retries, owner)
+        self._objects = StagedObjects(s3_client, self._puts, slice_.staging)
+        self._unverified = UnverifiedObjects(s3_client, self._puts, slice_, retries)
         runs = slice_.part_runs
         self._buffers = PartBuffers(settings.parts_in_flight, longest_part_bytes(slice_))
         self._queue = PartQueue(pending=len(slice_.files) + len(runs))
