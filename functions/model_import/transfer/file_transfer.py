@@ -7,9 +7,8 @@ another round.
 
 from __future__ import annotations
 
-import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -17,15 +16,16 @@ from model_import.checksums.crc64 import crc64, joined_crc64
 from model_import.checksums.file_hash import OrderedSha256, git_blob_id, sha256_hex
 from model_import.errors import InvalidInputError
 from model_import.manifest import TransferredFile
-from model_import.staging.hash_checkpoint import Checkpoint
 from model_import.staging.staged_object import object_metadata
 from model_import.transfer.file_in_parts import FileInParts
+from model_import.transfer.upload_round import UploadRound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from model_import.manifest import RepositoryFile
     from model_import.sources.hub.files import HubFiles, RemoteFile
+    from model_import.staging.hash_checkpoint import Checkpoint
     from model_import.staging.store import CopySource, StagedObjects
     from model_import.staging.uploaded_part import UploadedPart
     from model_import.transfer.part_buffers import PartBuffers
@@ -59,7 +59,7 @@ class FileTransfer(FileInParts):
     def __init__(self, file: RepositoryFile, part_bytes: int, route: Route) -> None:
         super().__init__(file, part_bytes, route)
         self._source: CopySource | None = None
-        self._round = _Round(OrderedSha256())
+        self._round = UploadRound(OrderedSha256())
         self._is_done = False
 
     @property
@@ -102,7 +102,7 @@ class FileTransfer(FileInParts):
             self._read_part(index, buffer, self._remote)
         else:
             self._route.buffers.release(buffer)
-            self._settle(index, None, places=0)
+            self._settle(index, places=0)
 
     def keep_checkpoint(self) -> None:
         """Write down how far the hash is, for whoever goes on with the upload."""
@@ -164,7 +164,7 @@ class FileTransfer(FileInParts):
                 with self._route.tally as counts:
                     counts.bytes_copied += part.length
                     counts.bytes_done += part.length
-        self._settle(index, None, places=0)
+        self._settle(index, places=0)
 
     def _read_part(self, index: int, buffer: memoryview, remote: RemoteFile) -> None:
         self._route.reads.read(
@@ -182,10 +182,9 @@ class FileTransfer(FileInParts):
             self._put_whole(content)
             self._route.buffers.release(buffer)
             return
-        settled = _PartSettled(partial(self._let_go, index, buffer))
-        self._round.sha256.add(index, content, settled.hashed)
+        self._round.sha256.add(index, content, partial(self._note_hashed, index, buffer))
         self._store_part(index, content)
-        settled.stored()
+        self._note_stored(index, buffer)
 
     def _store_part(self, index: int, content: memoryview) -> None:
         tally, stored = self._route.tally, self._round.stored
@@ -214,15 +213,28 @@ class FileTransfer(FileInParts):
 
     # Safety: what is stored and hashed, and known to be by a checkpoint
 
-    def _let_go(self, index: int, buffer: memoryview, state: str | None) -> None:
-        is_safe = state is None  # there will be no checkpoint
-        self._route.buffers.release(buffer, places=1 if is_safe else 0)
-        self._settle(index, state, places=0 if is_safe else 1)
+    def _note_hashed(self, index: int, buffer: memoryview, state: str | None) -> None:
+        with self._lock:
+            is_stored = self._round.note_hashed(index, state)
+        if is_stored:
+            self._let_go(index, buffer)
 
-    def _settle(self, index: int, state: str | None, *, places: int) -> None:
+    def _note_stored(self, index: int, buffer: memoryview) -> None:
+        with self._lock:
+            is_hashed = self._round.note_stored(index)
+        if is_hashed:
+            self._let_go(index, buffer)
+
+    def _let_go(self, index: int, buffer: memoryview) -> None:
+        """Give the buffer of a part back that is both stored and hashed."""
+        is_safe = self._round.state_after(index) is None  # there will be no checkpoint
+        self._route.buffers.release(buffer, places=1 if is_safe else 0)
+        self._settle(index, places=0 if is_safe else 1)
+
+    def _settle(self, index: int, *, places: int) -> None:
         round_ = self._round
         with self._lock:
-            round_.settle(index, state, places)
+            round_.settle(index, places)
             is_last = round_.settled == self.part_count
         if is_last:
             self._end_round()
@@ -281,7 +293,7 @@ class FileTransfer(FileInParts):
         self._open_remote()
         if not self._upload_id and self.part_count > 1:
             self._upload_id = self._route.objects.open_upload(self._file.path, self._metadata)
-        self._round = _Round(OrderedSha256(), self._round.stored)
+        self._round = UploadRound(OrderedSha256(), self._round.stored)
         self._route.queue.begin_again(self.works())
 
     def _abort(self) -> None:
@@ -316,99 +328,14 @@ class FileTransfer(FileInParts):
         self._route.queue.file_done()
 
 
-@dataclass(slots=True)
-class _Round:
-    """One time through all parts: what S3 holds, how far the hash is, and how much of it is safe.
-
-    Parts before `first` are stored and hashed already, by the word of a checkpoint.
-    """
-
-    sha256: OrderedSha256
-    stored: dict[int, UploadedPart] = field(default_factory=dict)
-    first: int = 0
-    is_resumed: bool = False
-    source_is_gone: bool = False
-    settled: int = 0
-    places_held: int = 0
-    checkpointing: threading.Lock = field(default_factory=threading.Lock)
-    _states: dict[int, tuple[str | None, int]] = field(default_factory=dict)
-    _safe: int = 0
-    _contiguous: int = 0
-    _state: str | None = None
-    _crc: int = 0
-
-    def __post_init__(self) -> None:
-        self.is_resumed = self.is_resumed or bool(self.stored)
-        self._safe = self._contiguous = self.first
-
-    @property
-    def parts_since_checkpoint(self) -> int:
-        """Return how many parts a checkpoint would make safe."""
-        return self._contiguous - self._safe if self._state is not None else 0
-
-    def settle(self, index: int, state: str | None, places: int) -> None:
-        """Count a part that is stored and hashed; `state` is that of the hash after it."""
-        self.settled += 1
-        if index < self.first:
-            return
-        self.places_held += places
-        self._states[index] = (state, places)
-        while self._contiguous in self._states:
-            self._state = self._states[self._contiguous][0]
-            part = self.stored.get(self._contiguous)
-            if part is not None:
-                self._crc = joined_crc64([(part.crc, part.length)], before=self._crc)
-            self._contiguous += 1
-
-    def checkpoint(self, upload_id: str) -> Checkpoint | None:
-        """Return how far all parts are stored and hashed, if it is further than before."""
-        if not self.parts_since_checkpoint or self._state is None:
-            return None
-        return Checkpoint(upload_id, self._contiguous, self._crc, self._state)
-
-    def close(self) -> int:
-        """Return how many places are free now that all parts are settled; nothing follows."""
-        places, self.places_held = self.places_held, 0
-        self._state = None
-        return places
-
-    def made_safe(self, parts: int) -> int:
-        """Return how many places are free now that a checkpoint covers so many parts."""
-        places = sum(self._states.pop(index)[1] for index in range(self._safe, parts))
-        self._safe = parts
-        self.places_held -= places
-        return places
-
-
 def _resumed_round(
     upload_id: str, stored: dict[int, UploadedPart], checkpoint: Checkpoint | None
-) -> _Round:
+) -> UploadRound:
     if checkpoint is not None and checkpoint.is_of(upload_id, stored):
         try:
             sha256 = OrderedSha256(checkpoint.parts, checkpoint.sha256_state)
         except ValueError:  # of another machine, or of none
             pass
         else:
-            return _Round(sha256, stored, checkpoint.parts, _crc=checkpoint.crc)
-    return _Round(OrderedSha256(), stored)
-
-
-class _PartSettled:
-    """Calls `then` with the state of the hash when a part is both stored and hashed."""
-
-    def __init__(self, then: Callable[[str | None], None]) -> None:
-        self._then = then
-        self._lock = threading.Lock()
-        self._left = 2
-        self._state: str | None = None
-
-    def hashed(self, state: str | None) -> None:
-        self._state = state
-        self.stored()
-
-    def stored(self) -> None:
-        with self._lock:
-            self._left -= 1
-            is_last = self._left == 0
-        if is_last:
-            self._then(self._state)
+            return UploadRound(sha256, stored, checkpoint.parts, _crc=checkpoint.crc)
+    return UploadRound(OrderedSha256(), stored)

@@ -32,11 +32,12 @@ from model_import.transfer import (
     part_queue,
     range_reads,
 )
-from model_import.transfer.file_transfer import FileTransfer, _Round
+from model_import.transfer.file_transfer import FileTransfer
 from model_import.transfer.part_buffers import BuffersClosedError, PartBuffers
 from model_import.transfer.part_order import in_order
 from model_import.transfer.range_reads import Patience
 from model_import.transfer.slice_transfer import TransferSettings
+from model_import.transfer.upload_round import UploadRound
 from model_import.transport.retries import TransientError
 
 if TYPE_CHECKING:
@@ -229,7 +230,7 @@ def scheduled(case: Case, dice: Random) -> Iterator[Schedule]:
             if hasattr(module, "threading"):
                 patched.setattr(module, "threading", schedule.primitives())
         # Its lock was named when the class was made.
-        patched.setattr(file_transfer, "_Round", partial(scheduled_round, schedule))
+        patched.setattr(file_transfer, "UploadRound", partial(scheduled_round, schedule))
         patched.setattr(file_hash, "sha256", lambda state: SteppedSha256(schedule, state))
         yield schedule
 
@@ -238,8 +239,8 @@ def scheduled_round(
     schedule: Schedule,
     *args: Any,  # noqa: ANN401 those of a round
     **settings: Any,  # noqa: ANN401 as above
-) -> _Round:
-    round_ = _Round(*args, **settings)
+) -> UploadRound:
+    round_ = UploadRound(*args, **settings)
     round_.checkpointing = cast("Any", ScheduledLock(schedule))
     return round_
 
