@@ -250,19 +250,8 @@ def _watched_pool_classes(
         def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override] # as the base
             return read_directly(super().getresponse())
 
-    class SecureConnection(HTTPSConnection):
+    class SecureConnection(Connection, HTTPSConnection):
         response_class = SecureHttpResponse
-
-        def connect(self) -> None:
-            super().connect()
-            connected(self)
-
-        def request(self, *args: Any, **settings: Any) -> None:  # noqa: ANN401 as the base
-            requested(self)
-            super().request(*args, **settings)
-
-        def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override] # as the base
-            return read_directly(super().getresponse())
 
     class Pool(HTTPConnectionPool):
         ConnectionCls = Connection
