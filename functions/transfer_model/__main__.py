@@ -17,7 +17,7 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from model_import.aws.bucket_owner import expecting_owner
-from model_import.aws.records import read_record, write_record
+from model_import.aws.records import read_record, split_s3_uri, write_record
 from model_import.manifest import Slice
 from model_import.sources.hub.files import HubFiles
 from model_import.sources.hub.token import read_hub_token
@@ -62,12 +62,12 @@ def _transfer(
     settings: TransferTaskSettings, task: TaskToken, logger: Logger, interruption: Interruption
 ) -> None:
     s3 = _s3(PRESIGNING, settings)
-    with staging_errors(settings.slice_bucket):
-        uri = f"s3://{settings.slice_bucket}/{settings.slice_key}"
-        slice_ = Slice.from_dict(read_record(s3, uri))
+    slice_bucket, slice_key = split_s3_uri(settings.slice_uri)
+    with staging_errors(slice_bucket):
+        slice_ = Slice.from_dict(read_record(s3, settings.slice_uri))
     progress_object = ProgressObject(_s3(ONE_SHORT_TRY, settings), slice_, logger)
     interruption.say(progress_object.end_interrupted)
-    metrics = ProgressMetrics(settings.stack_name, settings.slice_key)
+    metrics = ProgressMetrics(settings.stack_name, slice_key)
     subscribers = (Heartbeats(task), progress_object, metrics)
 
     def tell(progress: Progress) -> None:

@@ -19,8 +19,7 @@ _PATIENCE_SHARE: Final = 0.75
 class TransferTaskSettings:
     """Which slice to move, in whose name, and how much of it at once."""
 
-    slice_bucket: str
-    slice_key: str
+    slice_uri: str
     hub_token_secret_arn: str | None
     bucket_owner: str | None
     connections: int
@@ -51,12 +50,10 @@ class TransferTaskSettings:
             InvalidInputError: one is missing or out of range; the message names it.
         """
         slice_uri = environ.get("SLICE_URI", "")
-        location = re.fullmatch(r"s3://([^/]+)/(.+)", slice_uri)
-        if location is None:
+        if not re.fullmatch(r"s3://[^/]+/.+", slice_uri):
             raise InvalidInputError(f"SLICE_URI is {slice_uri!r}", "It must be s3://BUCKET/KEY.")
         return cls(
-            slice_bucket=location[1],
-            slice_key=location[2],
+            slice_uri=slice_uri,
             hub_token_secret_arn=environ.get("HUB_TOKEN_SECRET_ARN") or None,
             bucket_owner=environ.get("EXPECTED_BUCKET_OWNER") or None,
             connections=_whole_number(environ, "TRANSFER_CONNECTIONS", 32, 1, 256),
