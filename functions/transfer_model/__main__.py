@@ -95,7 +95,7 @@ def _transfer(
             write_record(s3, bucket, key, report.to_dict())
 
 
-def _s3(config: Config, settings: Settings) -> S3Client:
+def _s3(config: Config, settings: TransferTaskSettings) -> S3Client:
     s3 = boto3.client("s3", config=config)
     return s3 if settings.bucket_owner is None else expecting_owner(s3, settings.bucket_owner)
 

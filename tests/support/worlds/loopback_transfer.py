@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +16,7 @@ from support.waiting import HANG_SECONDS
 from model_import.manifest import RepositoryFile, Slice, Source, Staging
 from model_import.sources.hub.files import HubFiles
 from model_import.staging.presigned_puts import PRESIGNING
+from model_import.transfer.range_reads import Patience
 from model_import.transfer.slice_transfer import TransferSettings, transfer_slice
 from model_import_cli.folder_hub.repositories import Repository, read_snapshot
 from model_import_cli.folder_hub.server import LocalHub
@@ -111,6 +113,7 @@ class Rig:
     ) -> TransferReport:
         """Run a transfer that does not wait between attempts."""
         small: dict[str, Any] = {"connections": 4, "spare_buffers": 2}
+        patient = {"patience": Patience(math.inf, math.inf), "stop_seconds": HANG_SECONDS}
         hub_files = HubFiles(
             self.source,
             self.token,

@@ -92,7 +92,7 @@ def test_the_slice_is_all_that_must_be_named() -> None:
         {"SLICE_URI": "s3://staging/imports/1/slice-0.json"}
     )
 
-    assert settings == Settings(
+    assert settings == TransferTaskSettings(
         "s3://staging/imports/1/slice-0.json", None, None, 32, 300, "model-import"
     )
 
@@ -118,7 +118,9 @@ def test_everything_else_can_be_set() -> None:
         }
     )
 
-    assert settings == Settings("s3://staging/a", "arn:secret", "123456789012", 64, 120, "imports")
+    assert settings == TransferTaskSettings(
+        "s3://staging/a", "arn:secret", "123456789012", 64, 120, "imports"
+    )
 
 
 @given(st.integers(60, 100_000))
@@ -133,7 +135,7 @@ def test_an_empty_variable_is_as_good_as_none() -> None:
 
     settings = TransferTaskSettings.from_environ({"SLICE_URI": "s3://staging/a", **empty})
 
-    assert settings == Settings("s3://staging/a", None, None, 32, 300, "model-import")
+    assert settings == TransferTaskSettings("s3://staging/a", None, None, 32, 300, "model-import")
 
 
 @pytest.mark.parametrize(
