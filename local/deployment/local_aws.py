@@ -64,7 +64,7 @@ class LocalAws:
     def _start(self, settings: LocalSettings, on_task_log: Callable[[str, str], None]) -> None:
         server = self._exit.enter_context(AwsServer(settings.port))
         # moto's state is the process's: what an earlier account left goes.
-        urllib3.request("POST", f"{server.endpoint}/moto-api/reset")
+        urllib3.request("POST", f"{server.endpoint}/moto-api/reset", timeout=None)
         self._exit.enter_context(executing_engine(settings.pace, server.endpoint))
         self._exit.enter_context(checksums_of_parts())
         self.account = Account(server.endpoint, settings.region)

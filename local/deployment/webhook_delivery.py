@@ -16,5 +16,7 @@ def deliver(aws: LocalAws, payload: bytes) -> int:
     secrets = aws.account.client("secretsmanager")
     secret = secrets.get_secret_value(SecretId=outputs["WebhookSecretArn"])["SecretString"]
     headers = {"Content-Type": "application/json", "X-Webhook-Secret": secret}
-    answer = urllib3.request("POST", outputs["WebhookUrl"], body=payload, headers=headers)
+    url = outputs["WebhookUrl"]
+    # urllib3 itself would give up after 3 s.
+    answer = urllib3.request("POST", url, body=payload, headers=headers, timeout=None)
     return answer.status

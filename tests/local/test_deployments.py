@@ -219,7 +219,7 @@ class AtOnce:
 )
 def deployed(server: AwsServer, request: pytest.FixtureRequest) -> Deployed:
     network, keys, builds_image, has_token = request.param
-    urllib3.request("POST", f"{server.endpoint}/moto-api/reset")
+    urllib3.request("POST", f"{server.endpoint}/moto-api/reset", timeout=None)
     account = Account(server.endpoint)
     parameters = network_parameters(account.client("ec2"), network)
     parameters |= KEYS if keys else {}

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from unittest import mock
 
 import pytest
+from cli.__main__ import main
+from cli.leftovers import StackRemains
 from click.testing import CliRunner
-from support.worlds.workflow_world import World, world
+from support.worlds.workflow_world import World, bedrock_settings, world
 
-from local.bedrock.settings import BedrockSettings
 from model_import_cli.__main__ import main
 from model_import_cli.leftovers import StackRemains
 
@@ -134,7 +135,7 @@ def test_a_log_group_that_outlived_its_stack_is_named_and_removed(after: Story) 
 
 
 def test_an_import_job_that_still_runs_fails_the_teardown_by_name(after: Story) -> None:
-    after.here.aws.start_bedrock(BedrockSettings(polls=1_000))
+    after.here.aws.start_bedrock(bedrock_settings(polls=1_000))
     account = after.here.aws.account
     role = account.client("iam").create_role(RoleName="reader", AssumeRolePolicyDocument="{}")
     tags = [{"key": "model-import-stack", "value": STACK}]
@@ -150,7 +151,7 @@ def test_an_import_job_that_still_runs_fails_the_teardown_by_name(after: Story) 
     done = teardown("--yes")
     assert done.exit_code == 1
     assert "left: import job still-running: cannot be stopped" in done.output
-    after.here.aws.start_bedrock(BedrockSettings())
+    after.here.aws.start_bedrock(bedrock_settings())
     account.client("iam").delete_role(RoleName="reader")
 
 

@@ -71,7 +71,7 @@ def waits(execution: Execution) -> bool:
 
 
 def ask(url: str, method: str) -> int:
-    return urllib3.request(method, url).status
+    return urllib3.request(method, url, timeout=None).status
 
 
 def run_command(here: World, message: str, command: str) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from support.worlds.workflow_world import CREATE_JOB, World, world
-
-from local.bedrock import BedrockSettings
+from support.worlds.workflow_world import CREATE_JOB, World, bedrock_settings, world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +24,7 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 def test_an_import_beyond_its_ceiling_says_that_the_job_goes_on(impatient: World) -> None:
     impatient.reset()
-    impatient.aws.start_bedrock(BedrockSettings(polls=50))
+    impatient.aws.start_bedrock(bedrock_settings(polls=50))
 
     outcome = impatient.run()
 

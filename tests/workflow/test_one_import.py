@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.worlds.workflow_world import (
+from support.worlds.workflow_world import (
     CREATE_JOB,
     GET_JOB,
     INVOKE,
@@ -18,6 +19,12 @@ from support.worlds.workflow_world import (
 from local.aws.moto_engine import Pace
 from local.bedrock import BedrockSettings
 from local.deployment.execution import Execution, Outcome
+    bedrock_settings,
+    world,
+)
+
+from local.deployment.execution import Execution, Outcome
+from local.aws.moto_engine import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +43,7 @@ def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.fixture
 def here(shared_world: World) -> World:
     shared_world.reset()
-    shared_world.aws.start_bedrock(BedrockSettings(polls=1, cold_starts=0))
+    shared_world.aws.start_bedrock(bedrock_settings(polls=1, cold_starts=0))
     return shared_world
 
 
@@ -76,7 +83,7 @@ def test_executions_of_a_commit_at_once_make_one_import_and_all_end_with_its_mod
 def test_a_later_execution_ends_with_the_model_that_there_is_and_needs_no_slot_of_its_own(
     here: World,
 ) -> None:
-    here.aws.start_bedrock(BedrockSettings(polls=1, cold_starts=0, quotas={"L-45B04988": 1}))
+    here.aws.start_bedrock(bedrock_settings(polls=1, cold_starts=0, quotas={"L-45B04988": 1}))
 
     first, second = end(start(here)), end(start(here))
 
@@ -127,7 +134,7 @@ def test_executions_that_do_not_see_each_others_claims_make_one_import_all_the_s
 
 
 def test_an_execution_joins_a_job_whose_execution_was_stopped(here: World) -> None:
-    here.aws.start_bedrock(BedrockSettings(polls=4, cold_starts=0))
+    here.aws.start_bedrock(bedrock_settings(polls=4, cold_starts=0))
     first = start(here)
     for state in first.states_entered():
         if state == "Get Import Job":

@@ -16,10 +16,10 @@ from support.worlds.workflow_world import (
     REPO_ID,
     RUN_TASK,
     World,
+    bedrock_settings,
     repository_files,
 )
 
-from local.bedrock import BedrockSettings
 from model_import.request.naming import model_name
 from model_import.request.wanted_import import WantedImport
 from model_import_cli.folder_hub.faults import Fault as HubFault
@@ -351,7 +351,7 @@ def test_the_model_quota_is_not_waited_for(here: World) -> None:
 
 
 def test_a_role_that_is_not_known_everywhere_yet_is_waited_for(here: World) -> None:
-    here.aws.start_bedrock(BedrockSettings(polls=1, role_not_ready_times=3))
+    here.aws.start_bedrock(bedrock_settings(polls=1, role_not_ready_times=3))
 
     outcome = here.run()
 
@@ -558,13 +558,13 @@ def test_a_job_that_fails_ends_the_execution_in_bedrocks_words(here: World) -> N
 
 
 def test_a_cold_start_is_ridden_out(here: World) -> None:
-    here.aws.start_bedrock(BedrockSettings(polls=1, cold_starts=20))
+    here.aws.start_bedrock(bedrock_settings(polls=1, cold_starts=20))
 
     assert here.run().status == "SUCCEEDED"
 
 
 def test_a_model_that_never_gets_ready_ends_the_execution_by_name(here: World) -> None:
-    here.aws.start_bedrock(BedrockSettings(polls=1, cold_starts=1000))
+    here.aws.start_bedrock(bedrock_settings(polls=1, cold_starts=1000))
 
     outcome = here.run()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -47,7 +48,7 @@ class AccountWorld:
             self.account.region,
             self.account.id,
             lambda: self.account.client("s3"),
-            settings=BedrockSettings(polls=polls, quotas=quotas or {}),
+            settings=BedrockSettings(polls=polls, import_seconds=math.inf, quotas=quotas or {}),
         )
 
     def client(self, service: str) -> Any:  # noqa: ANN401 – the caller names the client's type

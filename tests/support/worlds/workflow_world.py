@@ -112,6 +112,11 @@ class InlineTasks:
         client.send_task_failure(taskToken=task_token, error=error, cause=cause)
 
 
+def bedrock_settings(**changes: Any) -> BedrockSettings:  # noqa: ANN401 its settings
+    """Return how a Bedrock behaves in which nothing ends by the clock."""
+    return BedrockSettings(import_seconds=math.inf, idle_seconds=math.inf, **changes)
+
+
 def slice_number(request: dict[str, Any]) -> int:
     """Return the number of the slice that RunTask was asked for."""
     environment = request["overrides"]["containerOverrides"][0]["environment"]
@@ -170,7 +175,7 @@ class World:
         self.calls.clear()
         self.hub.faults.clear()
         self.hub.clear_requests()
-        self.aws.start_bedrock(BedrockSettings(polls=2, cold_starts=1))
+        self.aws.start_bedrock(bedrock_settings(polls=2, cold_starts=1))
         self.announcements.new(settled=True)
         self.aws.event_bus.events.clear()
         self.tasks = InlineTasks(self.aws)

@@ -56,12 +56,15 @@ def test_this_transfer_and_the_floor_bring_every_byte_over_tls(tmp_path: Path) -
 
 def test_wrong_bytes_at_the_sink_are_found_out(stage: Stage) -> None:
     file = stage.files[1]
-    sent = urllib3.request("GET", f"{stage.cdn_url}/cdn/{file.path}").data
+    sent = urllib3.request("GET", f"{stage.cdn_url}/cdn/{file.path}", timeout=None).data
     damaged = bytes([sent[0] ^ 1]) + sent[1:]
     for content in (sent, damaged):
         for each in stage.files:
-            body = content if each == file else urllib3.request("GET", stage.resolve_url(each)).data
-            urllib3.request("PUT", f"{stage.s3_url}/{BUCKET}/it/{each.path}", body=body)
+            body = content
+            if each != file:
+                body = urllib3.request("GET", stage.resolve_url(each), timeout=None).data
+            target = f"{stage.s3_url}/{BUCKET}/it/{each.path}"
+            urllib3.request("PUT", target, body=body, timeout=None)
         if content is sent:
             stage.check_received("it/")
 
@@ -72,9 +75,8 @@ def test_wrong_bytes_at_the_sink_are_found_out(stage: Stage) -> None:
 def test_the_sink_refuses_a_body_that_is_not_what_its_checksum_says(stage: Stage) -> None:
     checksum = {"x-amz-checksum-crc64nvme": crc64_base64(1)}
 
-    refused = urllib3.request(
-        "PUT", f"{stage.s3_url}/{BUCKET}/other", body=b"bytes", headers=checksum
-    )
+    target = f"{stage.s3_url}/{BUCKET}/other"
+    refused = urllib3.request("PUT", target, body=b"bytes", headers=checksum, timeout=None)
 
     assert refused.status == HTTPStatus.BAD_REQUEST
     assert b"BadDigest" in refused.data
