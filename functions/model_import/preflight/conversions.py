@@ -36,8 +36,9 @@ class Conversion:
 def find_conversion(source: Source, *, token: str | None) -> Conversion | None:
     """Return an open conversion of the weights, or None where there is none or no answer."""
     api = HfApi(endpoint=source.endpoint, token=token or False)
-    # The list of pull requests takes no timeout, and the session has none of its own.
-    get_session().timeout = _TIMEOUT_SECONDS
+    # The list of pull requests takes no timeout, and the session, the process's, has none.
+    session = get_session()
+    before, session.timeout = session.timeout, _TIMEOUT_SECONDS
     try:
         listed = api.get_repo_discussions(
             source.repo_id, discussion_type="pull_request", discussion_status="open"
@@ -51,6 +52,8 @@ def find_conversion(source: Source, *, token: str | None) -> Conversion | None:
     except CLIENT_ERRORS:
         # It is a hint beside a finding, which is told all the same.
         return None
+    finally:
+        session.timeout = before
     return None
 
 

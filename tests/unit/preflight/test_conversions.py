@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from huggingface_hub import get_session
 from support.servers.scripted_server import Answer, scripted_server
 
 from model_import.manifest import Source
@@ -79,6 +80,12 @@ def test_a_pull_request_that_is_not_open_is_none(
 ) -> None:
     said = {1: PullRequest(status="closed" if status == "closed" else "merged")}
     assert found_among(pickled, {1: converted}, said)[0] is None
+
+
+def test_the_clients_of_others_keep_their_time_limit(pickled: Path, converted: Path) -> None:
+    before = get_session().timeout
+    assert found_among(pickled, {1: converted}, {})[0] is not None
+    assert get_session().timeout == before
 
 
 def test_what_only_says_so_has_to_have_the_file(pickled: Path) -> None:
