@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
+from unittest import mock
 
 import urllib3
 
@@ -19,6 +20,9 @@ from local.bedrock.settings import BedrockSettings
 from local.bedrock.wsgi import LocalBedrock
 from local.deployment.stack import Stack, deploy
 
+# `local` puts the functions' folder on the path.
+from model_import.account import ACCOUNT_CALLS  # isort: skip
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -26,6 +30,8 @@ STACK_NAME = "model-import"
 _IMAGE = "local/transfer-model"
 _WATCHABLE = Pace(quicker=60)
 _AS_DOCUMENTED = BedrockSettings()
+_ANSWER_SECONDS_AT_MOST: Final = 900
+"""All of AWS answers from this process: with many executions, or on a busy machine, not at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,8 @@ class LocalAws:
         urllib3.request("POST", f"{server.endpoint}/moto-api/reset", timeout=None)
         self._exit.enter_context(executing_engine(settings.pace, server.endpoint))
         self._exit.enter_context(checksums_of_parts())
+        patient = mock.patch.object(ACCOUNT_CALLS, "read_timeout", _ANSWER_SECONDS_AT_MOST)
+        self._exit.enter_context(patient)
         self.account = Account(server.endpoint, settings.region)
         parameters = {
             "HubEndpoint": settings.hub_endpoint,
