@@ -8,12 +8,14 @@ spelling of SDK parameters, the exit code of .sync tasks and a clock that can be
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import json
 import re
 import threading
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from time import sleep
 from typing import TYPE_CHECKING, Any, Final, cast
 from unittest import mock
@@ -48,6 +50,8 @@ from moto.stepfunctions.parser.asl.component.state.exec.execute_state import Exe
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback import (  # noqa: E501
     StateTaskServiceCallback,
 )
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,6 +90,7 @@ def executing_engine(pace: Pace, endpoint_url: str) -> Iterator[None]:
 def _replacements(pace: Pace, endpoint_url: str) -> dict[str, object]:
     client_for = _client_factory(endpoint_url)
     return {
+        f"{_ENGINE}.parse.asl_parser.AmazonStateLanguageParser.parse": staticmethod(_parse),
         f"{_ENGINE}.component.common.string.string_expression.eval_jsonata_expression": _evaluate,
         f"{_ENGINE}.jsonata.validations.eval_jsonata_expression": _evaluate,
         f"{_ENGINE}.eval.variable_store.encode_jsonata_variable_declarations": _declare,
@@ -110,9 +115,8 @@ def _replacements(pace: Pace, endpoint_url: str) -> dict[str, object]:
             "EventBridge"
         ),
         "moto.stepfunctions.responses.StepFunctionResponse.send_task_failure": _send_task_failure,
-        f"{_TASK}.state_task_service_callback._DELAY_SECONDS_SYNC_CONDITION_CHECK": _LOOK_SECONDS,
-        f"{_ENGINE}.eval.callback.callback.HeartbeatEndpoint": _Heartbeats,
-        f"{_ENGINE}.component.common.timeouts.timeout.TimeoutSeconds._eval_seconds": _limit_seconds,
+        "moto.stepfunctions.responses.StepFunctionResponse.get_execution_history": _tell_history,
+        f"{_TASK}.state_task_service_callback._DELAY_SECONDS_SYNC_CONDITION_CHECK": 0.05,
     }
 
 
@@ -128,6 +132,18 @@ _RUN_TASK_PARAMETERS: Final = {
     }
 }
 
+_parsed_definition: Final = functools.lru_cache(maxsize=16)(AmazonStateLanguageParser.parse)
+
+
+def _parse(definition: str) -> tuple[Any, Any]:
+    """Read a definition once and not at every execution, which took most of an execution's time.
+
+    Only its syntax tree is kept: the components made of it are each execution's own.
+    """
+    _, tree = _parsed_definition(definition)
+    return Preprocessor().visit(tree), tree
+
+
 # moto declares $parse by way of $eval, which evaluates where it should only read.
 _MOTO_PARSE: Final = re.compile(r"\$parse:=function\(\$v\)\{\s*\$eval\(\$v\)\s*\};")
 
@@ -139,12 +155,20 @@ class QueryEvaluationError(Exception):
 def _evaluate(expression: str) -> Any:  # noqa: ANN401 – any JSON value
     """Return the value of a JSONata expression."""
     text, values = _split_declarations(_MOTO_PARSE.sub("", expression))
-    parsed = jsonata.Jsonata(text)
-    parsed.register_lambda("parse", json.loads)
+    evaluation = copy.copy(_parsed_expression(text))
+    jsonata.Jsonata.CURRENT.jsonata = evaluation  # whose clock and functions this thread takes
     try:
-        return parsed.evaluate(None, values)
+        return evaluation.evaluate(None, values)
     except (JException, ValueError) as error:
         raise QueryEvaluationError(str(error)) from error
+
+
+@functools.lru_cache(maxsize=1024)
+def _parsed_expression(text: str) -> Any:  # noqa: ANN401
+    """Return an expression to be copied for each evaluation: evaluating changes the copy alone."""
+    parsed = jsonata.Jsonata(text)
+    parsed.register_lambda("parse", json.loads)
+    return parsed
 
 
 # moto writes all variables as text before an expression, inside a function that checks the result.
@@ -311,6 +335,28 @@ def _send_task_failure(response: Any) -> Any:  # noqa: ANN401
     token = response._get_param("taskToken")  # noqa: SLF001
     response.stepfunction_backend.send_task_failure(token, error=error, cause=cause)
     return EmptyResult()
+
+
+def _tell_history(response: Any) -> tuple[int, dict[str, str], str]:  # noqa: ANN401
+    """Tell the history as it is; moto looks for each event's every possible member, by many names.
+
+    Followed executions ask for it often.
+    """
+    arn = response._get_param("executionArn")  # noqa: SLF001
+    history = response.stepfunction_backend.get_execution_history(arn)
+    events = [_told_event(event) for event in history["events"]]
+    headers = {"Content-Type": "application/x-amz-json-1.0"}
+    return HTTPStatus.OK, headers, json.dumps({"events": events})
+
+
+def _told_event(event: dict[str, Any]) -> dict[str, Any]:
+    told = {
+        name: {key: value for key, value in member.items() if value is not None}
+        if isinstance(member, dict)
+        else member
+        for name, member in event.items()
+    }
+    return told | {"timestamp": datetime.fromisoformat(event["timestamp"]).timestamp()}
 
 
 def _following(client_for: Any) -> Any:  # noqa: ANN401 – a method of moto's
