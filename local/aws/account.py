@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
@@ -17,6 +17,7 @@ class Account:
     endpoint: str
     region: str = "us-east-1"
     id: str = ACCOUNT_ID
+    _clients: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -30,11 +31,14 @@ class Account:
         }
 
     def client(self, service: str) -> Any:  # noqa: ANN401 – the caller names the client's type
-        """Return a boto3 client of this account."""
-        return boto3.client(
-            service,  # type: ignore[call-overload]
-            endpoint_url=self.endpoint,
-            region_name=self.region,
-            aws_access_key_id="local",
-            aws_secret_access_key="local",  # noqa: S106
-        )
+        """Return a boto3 client of this account, the one of its service."""
+        # Any thread may ask; making a client takes longer than most of its calls.
+        if service not in self._clients:
+            self._clients[service] = boto3.client(
+                service,  # type: ignore[call-overload]
+                endpoint_url=self.endpoint,
+                region_name=self.region,
+                aws_access_key_id="local",
+                aws_secret_access_key="local",  # noqa: S106
+            )
+        return self._clients[service]

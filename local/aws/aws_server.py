@@ -41,6 +41,25 @@ if TYPE_CHECKING:
 _INVOKE_PATH: Final = "/2015-03-31/functions/"
 
 
+# It keeps nothing of an account: that is in moto's backends.
+_backend_app: Final = functools.cache(create_backend_app)
+
+
+class Dispatcher(DomainDispatcherApplication):
+    """Looks a host's backend up once; moto lists its own folders at every request."""
+
+    def __init__(self, create_app: Callable[[Any], Any]) -> None:
+        """Know no host yet."""
+        super().__init__(create_app)
+        self._backends: dict[str | None, Any] = {}
+
+    def get_backend_for_host(self, host: str | None) -> Any:  # noqa: ANN401 – moto's signature
+        """Return the name of what answers for a host."""
+        if host not in self._backends:
+            self._backends[host] = super().get_backend_for_host(host)
+        return self._backends[host]
+
+
 class QuietRequestHandler(MotoRequestHandler):
     """Keeps connections open, and writes no line a request."""
 
@@ -100,7 +119,7 @@ class AwsServer:
     def __init__(self, port: int = 0) -> None:
         """Bind 127.0.0.1 at a port, a free one by default."""
         self.routes = Routes()
-        self._moto: WSGIApplication = DomainDispatcherApplication(create_backend_app)
+        self._moto: WSGIApplication = Dispatcher(_backend_app)
         self._server = make_server(
             "127.0.0.1", port, self._answer, threaded=True, request_handler=QuietRequestHandler
         )

@@ -62,6 +62,11 @@ class FollowedExecution:
             if running:
                 time.sleep(_POLL_SECONDS)
 
+    def wait(self) -> None:
+        """Wait for its end."""
+        while self._describe()["status"] == "RUNNING":
+            time.sleep(_POLL_SECONDS)
+
     def outcome(self) -> Outcome:
         """Return how it ended."""
         described, history, output = self._describe(), self.history(), self.output()

@@ -61,8 +61,7 @@ def link(message: str, label: str) -> str:
 
 
 def ended(execution: FollowedExecution) -> Outcome:
-    for _ in execution.states_entered():
-        pass
+    execution.wait()
     return execution.outcome()
 
 

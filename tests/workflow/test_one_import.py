@@ -52,8 +52,7 @@ def start(here: World, **more: Any) -> Execution:  # noqa: ANN401 – any JSON
 
 
 def end(execution: Execution) -> Outcome:
-    for _ in execution.states_entered():
-        pass
+    execution.wait()
     return execution.outcome()
 
 

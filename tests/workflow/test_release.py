@@ -95,8 +95,7 @@ def released(here: World, **detail: Any) -> Outcome:  # noqa: ANN401 – any JSO
 
 def ended(here: World, arn: str) -> Outcome:
     execution = FollowedExecution(here.aws, arn)
-    for _ in execution.states_entered():
-        pass
+    execution.wait()
     return execution.outcome()
 
 

@@ -195,20 +195,14 @@ class World:
     def run(self, **execution_input: Any) -> Outcome:  # noqa: ANN401 – any JSON
         """Run one execution to its end."""
         execution = Execution(self.aws, {"repo_id": REPO_ID, "prompt": "Q:", **execution_input})
-        for _ in execution.states_entered():
-            pass
+        execution.wait()
         return execution.outcome()
 
     def run_for_output(self, **execution_input: Any) -> dict[str, Any]:  # noqa: ANN401 – any JSON
         """Run one execution to its end and return its output."""
         execution = Execution(self.aws, {"repo_id": REPO_ID, "prompt": "Q:", **execution_input})
-        for _ in execution.states_entered():
-            pass
-        described = self.aws.account.client("stepfunctions").describe_execution(
-            executionArn=execution.arn
-        )
-        output: dict[str, Any] = json.loads(described["output"])
-        return output
+        execution.wait()
+        return execution.output()
 
     def events(self) -> list[dict[str, Any]]:
         """Return the events that were published."""
