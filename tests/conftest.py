@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
-from hypothesis import HealthCheck, settings
+# Importing makes hardly any garbage, and the collector looks through all there is again and again.
+gc.disable()
 
 # NumPy's threads would fight the servers and clients of a test for the cores.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
@@ -23,6 +25,8 @@ if not os.environ.get("MODEL_IMPORT_STACK"):  # tests/deployed are of the shell'
         "POWERTOOLS_LOG_LEVEL": "CRITICAL",
     }
 
-# Neither by the clock: on a busy machine a draw or an example takes as long as it takes.
-settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("suite")
+
+def pytest_collection_finish() -> None:
+    """Collect the garbage of tests, without a look at what was imported before the first one."""
+    gc.freeze()
+    gc.enable()

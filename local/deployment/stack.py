@@ -7,6 +7,8 @@ substitutions, so the same one is created again, under the same ARN, from the de
 
 from __future__ import annotations
 
+import copy
+import functools
 import io
 import json
 import re
@@ -65,7 +67,12 @@ class Stack:
 
 def read_template() -> dict[str, Any]:
     """Return template.yaml with its intrinsic functions in their long form."""
-    template: dict[str, Any] = yaml_parse(TEMPLATE.read_text(encoding="utf-8"))
+    return copy.deepcopy(_parsed_template(TEMPLATE.read_text(encoding="utf-8")))
+
+
+@functools.lru_cache(maxsize=1)
+def _parsed_template(text: str) -> dict[str, Any]:
+    template: dict[str, Any] = yaml_parse(text)
     return template
 
 
