@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import os
 
+from hypothesis import HealthCheck, settings
+
 # Importing makes hardly any garbage, and the collector looks through all there is again and again.
 gc.disable()
 
@@ -24,6 +26,10 @@ if not os.environ.get("MODEL_IMPORT_STACK"):  # tests/deployed are of the shell'
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "POWERTOOLS_LOG_LEVEL": "CRITICAL",
     }
+
+# Neither by the clock: on a busy machine a draw or an example takes as long as it takes.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 
 def pytest_collection_finish() -> None:

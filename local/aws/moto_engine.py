@@ -116,7 +116,9 @@ def _replacements(pace: Pace, endpoint_url: str) -> dict[str, object]:
         ),
         "moto.stepfunctions.responses.StepFunctionResponse.send_task_failure": _send_task_failure,
         "moto.stepfunctions.responses.StepFunctionResponse.get_execution_history": _tell_history,
-        f"{_TASK}.state_task_service_callback._DELAY_SECONDS_SYNC_CONDITION_CHECK": 0.05,
+        f"{_TASK}.state_task_service_callback._DELAY_SECONDS_SYNC_CONDITION_CHECK": _LOOK_SECONDS,
+        f"{_ENGINE}.eval.callback.callback.HeartbeatEndpoint": _Heartbeats,
+        f"{_ENGINE}.component.common.timeouts.timeout.TimeoutSeconds._eval_seconds": _limit_seconds,
     }
 
 

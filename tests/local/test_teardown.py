@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from unittest import mock
 
 import pytest
-from cli.__main__ import main
-from cli.leftovers import StackRemains
 from click.testing import CliRunner
 from support.worlds.workflow_world import World, bedrock_settings, world
 

@@ -6,25 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.worlds.workflow_world import (
-from support.worlds.workflow_world import (
     CREATE_JOB,
     GET_JOB,
     INVOKE,
     LIST_MODELS,
     REPO_ID,
     World,
-    world,
-)
-
-from local.aws.moto_engine import Pace
-from local.bedrock import BedrockSettings
-from local.deployment.execution import Execution, Outcome
     bedrock_settings,
     world,
 )
 
-from local.deployment.execution import Execution, Outcome
 from local.aws.moto_engine import Pace
+from local.deployment.execution import Execution, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
