@@ -21,7 +21,7 @@ from local.bedrock.wsgi import LocalBedrock
 from local.deployment.stack import Stack, deploy
 
 # `local` puts the functions' folder on the path.
-from model_import.bedrock.account import ACCOUNT_CALLS  # isort: skip
+from model_import.aws.refusals import ACCOUNT_CALLS  # isort: skip
 
 if TYPE_CHECKING:
     from collections.abc import Callable
