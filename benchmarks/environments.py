@@ -56,7 +56,6 @@ class Environment:
     versions: Mapping[str, str]
 
     def program(self, name: str) -> str:
-        """Return the path of a program."""
         return str(self.programs / name)
 
 

@@ -78,7 +78,6 @@ class Result:
         return [way for way in self.labels if way in ran]
 
     def of(self, way: str) -> list[Run]:
-        """Return the runs of a way."""
         return [run for run in self.runs if run.way == way]
 
     def median(self, way: str, field: str) -> float:

@@ -66,7 +66,6 @@ class Sink:
     buffers: threading.local
 
     def handle(self, connection: Connection, request: Request) -> None:
-        """Answer one request."""
         try:
             self._answer(connection, request)
         except S3Error as error:

@@ -96,7 +96,6 @@ class SinkRecords:
         _write(self._objects / _file_name(key), asdict(record))
 
     def object(self, key: str) -> ObjectRecord | None:
-        """Return an object, if there is one."""
         file = self._objects / _file_name(key)
         return ObjectRecord(**json.loads(file.read_text())) if file.exists() else None
 

@@ -43,7 +43,6 @@ class Source:
     mapped: memoryview
 
     def handle(self, connection: Connection, request: Request) -> None:
-        """Answer one request."""
         if request.path.startswith("/cdn/"):
             self._send_file(connection, request, request.path.removeprefix("/cdn/"))
         elif resolve := _RESOLVE.fullmatch(request.path):

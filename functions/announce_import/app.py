@@ -23,7 +23,6 @@ logger = Logger()
 
 @functools.cache
 def sns() -> SNSClient:
-    """Return the SNS client."""
     return boto3.client("sns")
 
 

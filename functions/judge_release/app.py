@@ -31,7 +31,6 @@ def judge() -> ReleaseJudge:
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Return the judgement."""
     logger.append_keys(execution_arn=event["execution_arn"])
     judgement = judge().judge(event["release"], Policy.from_json(event["policy"]))
     logger.info("judgement", **judgement.to_dict())

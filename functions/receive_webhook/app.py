@@ -31,7 +31,6 @@ def secret() -> RotatedSecret:
 
 @functools.cache
 def events() -> EventBridgeClient:
-    """Return the EventBridge client."""
     return boto3.client("events")
 
 

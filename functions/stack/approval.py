@@ -24,5 +24,4 @@ def approval_secret() -> RotatedSecret:
 
 @functools.cache
 def approval_table() -> Table:
-    """Return the table of the requests."""
     return boto3.resource("dynamodb", config=ACCOUNT_CALLS).Table(os.environ["APPROVAL_TABLE"])

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 @functools.cache
 def settings() -> FunctionSettings:
-    """Return the settings of this function."""
     return FunctionSettings.from_environ(os.environ)
 
 

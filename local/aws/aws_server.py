@@ -79,8 +79,6 @@ class Fault:
 
 
 class Task(Protocol):
-    """A task of ECS."""
-
     def describe(self) -> dict[str, Any]:
         """Return it as DescribeTasks does."""
 
@@ -91,8 +89,7 @@ class Tasks(Protocol):
     def run(self, request: dict[str, Any]) -> Task:
         """Start a task as RunTask does."""
 
-    def find(self, arn: str) -> Task | None:
-        """Return a task by its ARN."""
+    def find(self, arn: str) -> Task | None: ...
 
     def stop(self, arn: str, reason: str) -> Task:
         """Stop a task as StopTask does."""
@@ -129,11 +126,9 @@ class AwsServer:
         self._thread.start()
 
     def __enter__(self) -> Self:
-        """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close it."""
         self.close()
 
     def close(self) -> None:

@@ -147,7 +147,6 @@ class TransferTasks:
                 self.on_log_line(arn, line.decode(errors="replace").rstrip("\n"))
 
     def find(self, arn: str) -> TransferTask | None:
-        """Return a task by its ARN."""
         with self._lock:
             return self._tasks.get(arn)
 

@@ -38,7 +38,6 @@ class Tensor:
 
     @property
     def elements(self) -> int:
-        """Return the number of elements."""
         return math.prod(self.shape)
 
 

@@ -14,7 +14,6 @@ MEBIBYTE = 1024 * 1024
 
 
 def utc_now() -> datetime:
-    """Return the time."""
     return datetime.now(UTC)
 
 

@@ -54,11 +54,9 @@ class Stack:
 
     @property
     def state_machine_arns(self) -> tuple[str, ...]:
-        """Return every state machine."""
         return self.state_machine_arn, self.outputs["ReleaseStateMachineArn"]
 
     def function(self, name_or_arn: str) -> LambdaFunction | None:
-        """Return a function by its name or ARN."""
         return next(
             (f for f in self.functions.values() if name_or_arn in (f.name, f.arn)),
             None,

@@ -41,7 +41,6 @@ class Executions:
     )
 
     def describe_execution(self, *, executionArn: str) -> dict[str, str]:  # noqa: N803 – as boto3
-        """Return the status."""
         if self.denied:
             raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "DescribeExecution")
         if executionArn in self.forgotten:

@@ -1,4 +1,4 @@
-"""What Bedrock Custom Model Import accepts, read from bedrock_rules.toml."""
+"""What Bedrock Custom Model Import accepts, read from rules.toml."""
 
 from __future__ import annotations
 
@@ -58,9 +58,7 @@ class BedrockRules:
     tokenizer_classes: tuple[str, ...]
     uses: tuple[str, ...]
     imported_model_name: re.Pattern[str]
-    import_job_name: re.Pattern[str]
     name_characters_at_most: int
-    s3_uri: re.Pattern[str]
     weights_file: re.Pattern[str]
     weights_file_characters: int
     tag_text: re.Pattern[str]
@@ -110,9 +108,7 @@ def _from_dict(data: dict[str, Any]) -> BedrockRules:
         tokenizer_classes=tuple(data["tokenizers"]["classes"]),
         uses=tuple(data["uses"]["accepted"]),
         imported_model_name=re.compile(names["imported_model"]),
-        import_job_name=re.compile(names["import_job"]),
         name_characters_at_most=names["characters_at_most"],
-        s3_uri=re.compile(names["s3_uri"]),
         weights_file=re.compile(names["weights_file"]),
         weights_file_characters=names["weights_file_characters"],
         # Without ASCII, \s would take the ideographic space, which Bedrock refuses.

@@ -37,15 +37,13 @@ HEADERS_BYTES_AT_MOST: Final = 32_000_000
 class RangeReader(Protocol):
     """Reads bytes of one file at the Hub."""
 
-    def read(self, start: int, length: int) -> bytes:
-        """Return `length` bytes from `start` on."""
+    def read(self, start: int, length: int) -> bytes: ...
 
 
 class RangeReaders(Protocol):
     """Opens files of one repository at one commit."""
 
-    def open(self, path: str) -> RangeReader:
-        """Return the reader of a file."""
+    def open(self, path: str) -> RangeReader: ...
 
 
 @dataclass(frozen=True, slots=True)

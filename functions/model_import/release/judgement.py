@@ -35,7 +35,6 @@ class Judgement:
     objections: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON."""
         return asdict(self)
 
 

@@ -38,8 +38,6 @@ class SeenAuthor:
 
 @dataclass(frozen=True, slots=True)
 class SeenRepositories:
-    """The table."""
-
     table: Table
 
     def of(self, author: str) -> SeenAuthor:

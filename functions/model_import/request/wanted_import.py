@@ -25,8 +25,7 @@ class Imported(Protocol):
         """Return the name that the model has, or will have."""
 
     @property
-    def tags(self) -> Mapping[str, str]:
-        """Return its tags."""
+    def tags(self) -> Mapping[str, str]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,6 @@ class PublishedModel:
 
     @property
     def tensor_bytes(self) -> int:
-        """Return the bytes of all tensors."""
         return sum(_bytes_of(*tensor) for tensor in self.tensors.values())
 
     def errors(self) -> list[str]:

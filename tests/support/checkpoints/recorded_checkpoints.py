@@ -44,7 +44,6 @@ class Checkpoint:
         return {FIRST_SHARD: dict(items[:half]), SECOND_SHARD: dict(items[half:])}
 
     def files(self) -> Files:
-        """Return the repository."""
         shards = self.shards()
         weights = {path: weights_file(tensors) for path, tensors in shards.items()}
         index = {

@@ -115,7 +115,6 @@ def safetensors_file(tensors: Mapping[str, NDArray[np.float32]], dtype: str = "B
 
 
 def to_json(value: object) -> bytes:
-    """Return JSON text."""
     return json.dumps(value).encode()
 
 

@@ -36,7 +36,6 @@ _numbers = itertools.count(1)
 
 
 def subject(*notes: str, **changes: Any) -> ApprovalSubject:  # noqa: ANN401 – any field
-    """Return a subject."""
     made: dict[str, Any] = {
         "repo_id": "acme/Tiny",
         "commit": "4f5e" * 10,
@@ -104,7 +103,6 @@ class Request:
     approval: Approval = field(init=False)
 
     def __post_init__(self) -> None:
-        """Store it."""
         number = next(_numbers)
         self.approval = Approval(
             f"{number:032x}", EXECUTION, EXPIRES_AT, subject(), f"token-{number}"

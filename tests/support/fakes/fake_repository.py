@@ -130,7 +130,6 @@ def to_json(value: object) -> bytes:
 
 
 def index_of(shards: Mapping[str, Tensors]) -> bytes:
-    """Return the index of shards."""
     weight_map = {name: shard for shard, tensors in shards.items() for name in tensors}
     total_size = sum(_data_bytes(*form) for part in shards.values() for form in part.values())
     return to_json({"metadata": {"total_size": total_size}, "weight_map": weight_map})
@@ -163,7 +162,6 @@ class FakeReaders:
     reads: list[tuple[str, int, int]] = field(default_factory=list)
 
     def open(self, path: str) -> FakeReader:
-        """Return the reader of a file."""
         return FakeReader(path, _file(self.files[path]), self.reads)
 
 
@@ -176,7 +174,6 @@ class FakeReader:
     reads: list[tuple[str, int, int]]
 
     def read(self, start: int, length: int) -> bytes:
-        """Return `length` bytes from `start` on."""
         assert start + length <= self.file.size_bytes
         self.reads.append((self.path, start, length))
         return self.file.content[start : start + length].ljust(length, b"\0")

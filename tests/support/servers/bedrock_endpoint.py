@@ -85,7 +85,6 @@ class BedrockEndpoint:
         )
 
     def close(self) -> None:
-        """Close the clients."""
         self.http.clear()
         self.bedrock.close()
         self.runtime.close()

@@ -76,8 +76,6 @@ class S3Request:
 
 @dataclass(frozen=True)
 class S3Part:
-    """A part of an upload."""
-
     content: bytes
     etag: str
 
@@ -96,8 +94,6 @@ class S3Upload:
 
 @dataclass(frozen=True)
 class S3Object:
-    """An object."""
-
     content: bytes
     metadata: Mapping[str, str]
     etag: str

@@ -92,7 +92,6 @@ class Secrets:
     ResourceNotFoundException = ResourceNotFoundException
 
     def get_secret_value(self, *, SecretId: str, VersionStage: str) -> dict[str, str]:  # noqa: N803
-        """Return a version."""
         del SecretId
         self.reads += 1
         if VersionStage not in self.versions:

@@ -42,7 +42,6 @@ class Task:
     environ: dict[str, str]
 
     def start(self, environ: Mapping[str, str] = {}) -> subprocess.Popen[str]:
-        """Start the program."""
         return subprocess.Popen(
             [sys.executable, "-W", "error", "-m", "transfer_model"],
             env={**self.environ, **environ},

@@ -81,7 +81,6 @@ class InlineTasks:
         return len(self.requests)
 
     def find(self, arn: str) -> InlineTask | None:
-        """Return a task by its ARN."""
         return self._tasks.get(arn)
 
     def stop(self, arn: str, reason: str) -> InlineTask:
@@ -243,7 +242,6 @@ _STATUS: Final = {
 
 
 def write_repository(directory: Path, files: dict[str, bytes]) -> None:
-    """Write a repository's files."""
     directory.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (directory / name).write_bytes(content)

@@ -56,7 +56,6 @@ def test_bedrock_accepts_the_job_name_of_any_model_as_name_and_as_token(
     assert is_accepted("jobName", job)
     assert is_accepted("clientRequestToken", job)
     assert len(job) <= 63
-    assert bedrock_rules().import_job_name.fullmatch(job)
 
 
 @settings(deadline=None)
@@ -111,11 +110,6 @@ def test_the_rules_state_the_patterns_of_the_service_model() -> None:
     assert rules.imported_model_name.pattern == constraints("importedModelName")["pattern"]
     assert rules.name_characters_at_most == constraints("importedModelName")["max"]
     assert rules.name_characters_at_most == constraints("jobName")["max"]
-
-
-def test_a_job_name_that_is_refused_is_refused_at_once() -> None:
-    # The service model's own pattern backtracks for ever over this one.
-    assert not bedrock_rules().import_job_name.fullmatch("a" * 62 + "!")
 
 
 @given(REPO_IDS, COMMITS)

@@ -220,7 +220,6 @@ class RemoteFile:
         return self.read(0, self.size_bytes)
 
     def read(self, start: int, length: int) -> bytes:
-        """Return `length` bytes from `start`."""
         content = bytearray(length)
         self.read_into(start, memoryview(content))
         return bytes(content)

@@ -44,7 +44,6 @@ class Snapshot:
     flagged: tuple[FlaggedFile, ...] = ()
 
     def file(self, path: str) -> RepositoryFile | None:
-        """Return a file by its path, or None."""
         return next((file for file in self.files if file.path == path), None)
 
 
