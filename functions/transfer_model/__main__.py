@@ -21,7 +21,7 @@ from model_import.aws.records import read_record, split_s3_uri, write_record
 from model_import.manifest import Slice
 from model_import.sources.hub.files import HubFiles
 from model_import.sources.hub.token import read_hub_token
-from model_import.staging.errors import staging_errors
+from model_import.staging.errors import translate_staging_errors
 from model_import.staging.presigned_puts import PRESIGNING
 from model_import.transfer.slice_transfer import TransferSettings, transfer_slice
 from transfer_model.interruption import Interruption, ignore_signals, interruptible
@@ -63,7 +63,7 @@ def _transfer(
 ) -> None:
     s3 = _s3(PRESIGNING, settings)
     slice_bucket, slice_key = split_s3_uri(settings.slice_uri)
-    with staging_errors(slice_bucket):
+    with translate_staging_errors(slice_bucket):
         slice_ = Slice.from_dict(read_record(s3, settings.slice_uri))
     progress_object = ProgressObject(_s3(ONE_SHORT_TRY, settings), slice_, logger)
     interruption.say(progress_object.end_interrupted)
@@ -90,7 +90,7 @@ def _transfer(
     with progress_object.ending(), closing(metrics), interruptible():
         with closing(hub_files) as hub:
             report = transfer_slice(slice_, hub, s3, at_once, tell)
-        with staging_errors(slice_.staging.bucket):
+        with translate_staging_errors(slice_.staging.bucket):
             bucket, key = slice_.staging.bucket, slice_.report_key
             write_record(s3, bucket, key, report.to_dict())
 

@@ -55,7 +55,7 @@ def passes_by_itself(error: ClientError) -> bool:
 
 
 @contextmanager
-def staging_errors(bucket: str) -> Iterator[None]:
+def translate_staging_errors(bucket: str) -> Iterator[None]:
     """Raise what boto3 raises of a bucket as errors of ours.
 
     Raises:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from model_import.staging.uploaded_part import UploadedPart
+    from model_import.staging.objects import UploadedPart
 
 from model_import.checksums.crc64 import joined_crc64
 
@@ -22,7 +22,7 @@ PREFIX = "checkpoints/"
 
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
+class HashCheckpoint:
     """The first `parts` parts of an upload are stored, and hashed to `sha256_state`."""
 
     upload_id: str
@@ -35,7 +35,7 @@ class Checkpoint:
         return json.dumps(asdict(self)).encode()
 
     @classmethod
-    def from_json(cls, content: bytes) -> Checkpoint | None:
+    def from_json(cls, content: bytes) -> HashCheckpoint | None:
         """Read what `to_json` wrote; None when it is something else."""
         try:
             data: dict[str, Any] = json.loads(content)

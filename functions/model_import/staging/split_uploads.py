@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from model_import.manifest import Staging
+from model_import.staging.objects import find_object, object_metadata
 from model_import.staging.open_uploads import find_open_upload, open_upload
-from model_import.staging.staged_object import find_object, object_metadata
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Final
 from botocore.exceptions import ClientError
 
 from model_import.checksums.crc64 import crc64, crc64_base64, crc64_from_base64, joined_crc64
-from model_import.staging.hash_checkpoint import PREFIX as CHECKPOINTS, Checkpoint
+from model_import.staging.hash_checkpoint import PREFIX as CHECKPOINTS, HashCheckpoint
+from model_import.staging.objects import StagedObject, UploadedPart, find_object, read_head
 from model_import.staging.open_uploads import abort_open_uploads, find_open_upload, open_upload
-from model_import.staging.staged_object import StagedObject, find_object, read_head
-from model_import.staging.uploaded_part import UploadedPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -192,14 +191,14 @@ class StagedObjects:
                 failures.append(error)
         return failures
 
-    def write_checkpoint(self, path: str, checkpoint: Checkpoint) -> None:
+    def write_checkpoint(self, path: str, checkpoint: HashCheckpoint) -> None:
         """Keep how far the hash of a file's upload is."""
         self._write_record(CHECKPOINTS + self._staging.key(path), checkpoint.to_json())
 
-    def read_checkpoint(self, path: str) -> Checkpoint | None:
+    def read_checkpoint(self, path: str) -> HashCheckpoint | None:
         """Return what was last kept of a file's upload."""
         content = self._read_record(CHECKPOINTS + self._staging.key(path))
-        return None if content is None else Checkpoint.from_json(content)
+        return None if content is None else HashCheckpoint.from_json(content)
 
     def note_hash(self, path: str, sha256: str) -> None:
         """Keep where a file with this hash lies, for those that need it elsewhere."""

@@ -13,8 +13,8 @@ from botocore.exceptions import (
 )
 from urllib3.exceptions import HTTPError
 
+from model_import.staging.objects import read_head
 from model_import.staging.split_uploads import unverified
-from model_import.staging.staged_object import read_head
 from model_import.staging.store import StagedObjects
 from model_import.transport.retries import TransientError
 

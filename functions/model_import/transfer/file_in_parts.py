@@ -13,8 +13,8 @@ from model_import.staging.part_sizes import part_ranges
 if TYPE_CHECKING:
     from model_import.manifest import RepositoryFile
     from model_import.sources.hub.files import RemoteFile
+    from model_import.staging.objects import UploadedPart
     from model_import.staging.store import StagedObjects
-    from model_import.staging.uploaded_part import UploadedPart
     from model_import.transfer.file_transfer import Route
 
 

@@ -16,7 +16,7 @@ from model_import.checksums.crc64 import crc64, joined_crc64
 from model_import.checksums.file_hash import OrderedSha256, git_blob_id, sha256_hex
 from model_import.errors import InvalidInputError
 from model_import.manifest import TransferredFile
-from model_import.staging.staged_object import object_metadata
+from model_import.staging.objects import object_metadata
 from model_import.transfer.file_in_parts import FileInParts
 from model_import.transfer.upload_round import UploadRound
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from model_import.manifest import RepositoryFile
     from model_import.sources.hub.files import HubFiles, RemoteFile
-    from model_import.staging.hash_checkpoint import Checkpoint
+    from model_import.staging.hash_checkpoint import HashCheckpoint
+    from model_import.staging.objects import UploadedPart
     from model_import.staging.store import CopySource, StagedObjects
-    from model_import.staging.uploaded_part import UploadedPart
     from model_import.transfer.part_buffers import PartBuffers
     from model_import.transfer.part_queue import PartQueue, Work
     from model_import.transfer.progress import Tally
@@ -329,7 +329,7 @@ class FileTransfer(FileInParts):
 
 
 def _resumed_round(
-    upload_id: str, stored: dict[int, UploadedPart], checkpoint: Checkpoint | None
+    upload_id: str, stored: dict[int, UploadedPart], checkpoint: HashCheckpoint | None
 ) -> UploadRound:
     if checkpoint is not None and checkpoint.is_of(upload_id, stored):
         try:

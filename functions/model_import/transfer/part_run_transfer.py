@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from model_import.checksums.crc64 import crc64
 from model_import.errors import StagingUnavailableError
-from model_import.staging.staged_object import object_metadata
+from model_import.staging.objects import object_metadata
 from model_import.transfer.file_in_parts import FileInParts
 from model_import.transfer.read_back import ReadBack
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from model_import.manifest import PartRun, RepositoryFile
+    from model_import.staging.objects import UploadedPart
     from model_import.staging.unverified_objects import UnverifiedObjects
-    from model_import.staging.uploaded_part import UploadedPart
     from model_import.transfer.file_transfer import Route
     from model_import.transfer.part_queue import Work
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from model_import.errors import TRANSIENT, ModelImportError
-from model_import.staging.errors import staging_errors
+from model_import.staging.errors import translate_staging_errors
 from model_import.staging.part_sizes import longest_part_bytes, part_bytes, part_ranges
 from model_import.staging.presigned_puts import PresignedPuts
 from model_import.staging.store import StagedObjects
@@ -102,7 +102,7 @@ def transfer_slice(  # noqa: PLR0913 what it moves, between what, and how
         StagingRefusedError, StagingUnavailableError, CertificateUntrustedError: S3 refused, did not
             answer, or was not S3.
     """
-    with staging_errors(slice_.staging.bucket):
+    with translate_staging_errors(slice_.staging.bucket):
         transfer = _SliceTransfer(slice_, hub, s3_client, settings, sleep)
     return transfer.run(on_progress)
 
@@ -178,7 +178,7 @@ class _SliceTransfer:
 
     def run(self, on_progress: Callable[[Progress], None]) -> TransferReport:
         try:
-            with staging_errors(self._bucket):
+            with translate_staging_errors(self._bucket):
                 self._move(on_progress)
                 for file in self._verified:
                     self._unverified.delete(file.path)
@@ -227,13 +227,13 @@ class _SliceTransfer:
             for worker in done:
                 worker.result()
             self._reads.look()
-            self._adapt()
+            self._adjust_connections()
             if running and (progress := self._tally.progress()) != told:
                 on_progress(progress)
                 told = progress
         on_progress(self._tally.progress())
 
-    def _adapt(self) -> None:
+    def _adjust_connections(self) -> None:
         progress = self._tally.progress()
         sample = Sample(
             now_seconds=time.monotonic(),

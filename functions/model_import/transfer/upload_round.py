@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from model_import.checksums.crc64 import joined_crc64
-from model_import.staging.hash_checkpoint import Checkpoint
+from model_import.staging.hash_checkpoint import HashCheckpoint
 
 if TYPE_CHECKING:
     from model_import.checksums.file_hash import OrderedSha256
-    from model_import.staging.uploaded_part import UploadedPart
+    from model_import.staging.objects import UploadedPart
 
 
 @dataclass(slots=True)
@@ -75,11 +75,11 @@ class UploadRound:
                 self._crc = joined_crc64([(part.crc, part.length)], before=self._crc)
             self._contiguous += 1
 
-    def checkpoint(self, upload_id: str) -> Checkpoint | None:
+    def checkpoint(self, upload_id: str) -> HashCheckpoint | None:
         """Return how far all parts are stored and hashed, if it is further than before."""
         if not self.parts_since_checkpoint or self._state is None:
             return None
-        return Checkpoint(upload_id, self._contiguous, self._crc, self._state)
+        return HashCheckpoint(upload_id, self._contiguous, self._crc, self._state)
 
     def close(self) -> int:
         """Return how many places are free now that all parts are settled; nothing follows."""

@@ -36,7 +36,7 @@ class TransientError(Exception):
         self.tries = 1
 
     @property
-    def told_tries(self) -> str:
+    def attempts_text(self) -> str:
         """Return how often in a row it came to this, for a sentence."""
         return "once" if self.tries == 1 else f"{self.tries} times in a row"
 

@@ -14,8 +14,8 @@ from model_import.checksums.crc64 import crc64, joined_crc64
 from model_import.checksums.file_hash import git_blob_id, sha256_hex
 from model_import.checksums.sha256_state import sha256
 from model_import.manifest import RepositoryFile, Slice, Source, Staging
-from model_import.staging.hash_checkpoint import Checkpoint
-from model_import.staging.uploaded_part import UploadedPart
+from model_import.staging.hash_checkpoint import HashCheckpoint
+from model_import.staging.objects import UploadedPart
 from model_import.transfer.file_transfer import Route
 from model_import.transfer.part_queue import PartQueue
 from model_import.transfer.progress import Tally
@@ -100,11 +100,11 @@ class MemoryObjects:
     def note_hash(self, path: str, sha256: str) -> None:
         assert sha256_hex(self.objects[path]) == sha256
 
-    def read_checkpoint(self, path: str) -> Checkpoint | None:
+    def read_checkpoint(self, path: str) -> HashCheckpoint | None:
         self.met["checkpoint read"] += path in self.checkpoints
-        return Checkpoint.from_json(self.checkpoints.get(path, b""))
+        return HashCheckpoint.from_json(self.checkpoints.get(path, b""))
 
-    def write_checkpoint(self, path: str, checkpoint: Checkpoint) -> None:
+    def write_checkpoint(self, path: str, checkpoint: HashCheckpoint) -> None:
         parts = [self.uploads[path][number] for number in range(1, checkpoint.parts + 1)]
         assert crc64(b"".join(parts)) == checkpoint.crc
         hashed = sha256(checkpoint.sha256_state).hexdigest()

@@ -18,7 +18,7 @@ from model_import.errors import (
     StagingRefusedError,
     StagingUnavailableError,
 )
-from model_import.staging.errors import staging_errors
+from model_import.staging.errors import translate_staging_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +54,7 @@ def refusal(status: int, code: str) -> ClientError:
 def test_what_lasts_is_refused_and_what_passes_is_unavailable(
     error: Exception, name: type[Exception]
 ) -> None:
-    with pytest.raises(name, match="staging") as raised, staging_errors("staging"):
+    with pytest.raises(name, match="staging") as raised, translate_staging_errors("staging"):
         raise error
 
     assert raised.value.__cause__ is error
@@ -70,7 +70,7 @@ def test_whoever_cannot_prove_to_be_s3_is_told_by_name(
         scripted_server(Answer(200), tls=tls) as s3,
         closing(s3_client(s3.url, attempts=1)) as client,
         pytest.raises(CertificateUntrustedError, match=r"of 127\.0\.0\.1 is not .* self-signed"),
-        staging_errors("staging"),
+        translate_staging_errors("staging"),
     ):
         client.head_object(Bucket="staging", Key="a")
 
@@ -83,7 +83,7 @@ def answered_to_head(*, date: str | None) -> Exception:
         closing(s3_client(s3.url, attempts=1)) as client,
     ):
         try:
-            with staging_errors("staging"):
+            with translate_staging_errors("staging"):
                 client.head_object(Bucket="staging", Key="a")
         except (StagingRefusedError, StagingUnavailableError) as error:
             return error

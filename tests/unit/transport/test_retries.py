@@ -82,7 +82,7 @@ def test_no_wait_begins_that_would_end_beyond_the_patience() -> None:
         retries.call(try_once)
 
     assert waits == [40, 40]
-    assert raised.value.told_tries == "3 times in a row"
+    assert raised.value.attempts_text == "3 times in a row"
 
 
 def test_every_failure_is_told_and_a_wait_can_be_woken() -> None:

@@ -123,7 +123,7 @@ class HubFiles:
         except TransientError as error:
             if self._pools.closed.is_set():
                 raise PoolsClosedError from error
-            raise HubUnavailableError(path, f"{error}, {error.told_tries}") from error
+            raise HubUnavailableError(path, f"{error}, {error.attempts_text}") from error
 
     def request(
         self, method: str, url: str, range_header: str | None = None, cut: Cut | None = None

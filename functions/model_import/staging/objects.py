@@ -1,4 +1,4 @@
-"""What an object under the staging prefix says of itself."""
+"""What S3 says of an object under the staging prefix, and of the parts of one to be."""
 
 from __future__ import annotations
 
@@ -44,6 +44,16 @@ class StagedObject:
         else:
             is_same = sha256 == file.sha256
         return sha256 if is_same and self.size_bytes == file.size_bytes else None
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedPart:
+    """A part that S3 has confirmed; numbers begin at 1."""
+
+    number: int
+    etag: str
+    crc: int
+    length: int
 
 
 def read_head(
