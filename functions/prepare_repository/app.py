@@ -42,7 +42,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     )
     prepared = prepare(
         snapshot,
-        HubFiles(snapshot.source, hub_token()),
+        HubFiles(snapshot.source, hub_token(), ca_bundle=settings().hub_ca_bundle),
         s3(),
         bucket=settings().staging_bucket,
         tagging=object_tagging(plan.tags),

@@ -23,10 +23,7 @@ class FunctionSettings:
     licences_allowed: tuple[str, ...]
     licences_denied: tuple[str, ...]
     megabytes_per_second: float | None
-    # Prepare Repository's.
-    tasks_at_most: int
-    slice_bytes_at_least: int
-    task_cpu_units_at_most: int
+    hub_ca_bundle: str | None
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
@@ -45,9 +42,7 @@ class FunctionSettings:
             licences_allowed=tuple(environ.get("LICENCES_ALLOWED", "").split(",")),
             licences_denied=tuple(environ.get("LICENCES_DENIED", "").split(",")),
             megabytes_per_second=_number(environ.get("FORECAST_MEGABYTES_PER_SECOND")),
-            tasks_at_most=int(environ.get("TRANSFER_TASKS", "1")),
-            slice_bytes_at_least=int(environ.get("TRANSFER_SLICE_BYTES", "8000000000")),
-            task_cpu_units_at_most=int(environ.get("TRANSFER_TASK_CPU", "4096")),
+            hub_ca_bundle=environ.get("REQUESTS_CA_BUNDLE") or None,
         )
 
 

@@ -78,12 +78,14 @@ def _transfer(
         connections=settings.connections,
         spare_buffers=settings.spare_buffers,
         patience_seconds=settings.patience_seconds,
+        ca_bundle=settings.s3_ca_bundle,
     )
     hub_files = HubFiles(
         slice_.source,
         _hub_token(settings),
         connections=settings.connections,
         patience_seconds=settings.patience_seconds,
+        ca_bundle=settings.hub_ca_bundle,
     )
     # What there is by now stays: searching it for cycles again and again would find none.
     gc.freeze()

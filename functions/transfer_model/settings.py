@@ -25,6 +25,8 @@ class TransferTaskSettings:
     connections: int
     heartbeat_seconds: int
     stack_name: str
+    hub_ca_bundle: str | None = None
+    s3_ca_bundle: str | None = None
 
     @property
     def patience_seconds(self) -> float:
@@ -43,8 +45,8 @@ class TransferTaskSettings:
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
         """Read the environment; all but SLICE_URI may be missing or empty.
 
-        They are HUB_TOKEN_SECRET_ARN, EXPECTED_BUCKET_OWNER, STACK_NAME, TRANSFER_CONNECTIONS and
-        TRANSFER_HEARTBEAT_SECONDS.
+        They are HUB_TOKEN_SECRET_ARN, EXPECTED_BUCKET_OWNER, STACK_NAME, TRANSFER_CONNECTIONS,
+        TRANSFER_HEARTBEAT_SECONDS, AWS_CA_BUNDLE and REQUESTS_CA_BUNDLE.
 
         Raises:
             InvalidInputError: one is missing or out of range; the message names it.
@@ -52,6 +54,7 @@ class TransferTaskSettings:
         slice_uri = environ.get("SLICE_URI", "")
         if not re.fullmatch(r"s3://[^/]+/.+", slice_uri):
             raise InvalidInputError(f"SLICE_URI is {slice_uri!r}", "It must be s3://BUCKET/KEY.")
+        hub_ca_bundle = environ.get("REQUESTS_CA_BUNDLE") or None
         return cls(
             slice_uri=slice_uri,
             hub_token_secret_arn=environ.get("HUB_TOKEN_SECRET_ARN") or None,
@@ -61,6 +64,8 @@ class TransferTaskSettings:
                 environ, "TRANSFER_HEARTBEAT_SECONDS", 300, 60, 100_000
             ),
             stack_name=environ.get("STACK_NAME") or "model-import",
+            hub_ca_bundle=hub_ca_bundle,
+            s3_ca_bundle=environ.get("AWS_CA_BUNDLE") or hub_ca_bundle,
         )
 
 

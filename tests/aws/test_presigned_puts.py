@@ -44,12 +44,15 @@ def puts_to(
     waits: list[float] | None = None,
     attempts: int = 8,
     on_sent: Callable[[int], None] = lambda _: None,
+    ca_bundle: str | None = None,
 ) -> Iterator[PresignedPuts]:
     """Send to a server, without waiting between attempts."""
     client = s3_client(server.url)
     sleep = (waits if waits is not None else []).append
     retries = Retries(attempts, threading.Event(), sleep)
-    puts = PresignedPuts(client, "staging", connections=1, retries=retries, on_sent=on_sent)
+    puts = PresignedPuts(
+        client, "staging", connections=1, retries=retries, on_sent=on_sent, ca_bundle=ca_bundle
+    )
     yield puts
     puts.close()
     client.close()
@@ -180,8 +183,7 @@ def test_a_server_that_cannot_prove_to_be_s3_gets_no_body_and_no_second_try(
         assert s3.requests == []
         assert waits == []
 
-        monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
-        with puts_to(s3) as puts:
+        with puts_to(s3, ca_bundle=str(bundle)) as puts:
             assert put_part(puts) == '"abc"'
 
 

@@ -56,7 +56,8 @@ class _Target:
 class PresignedPuts:
     """Sends bodies to a bucket with their CRC-64/NVME, which S3 checks.
 
-    A set `retries.stopped` ends all. `on_failure` is told of every failure that is tried again, and
+    A set `retries.stopped` ends all. `ca_bundle` is a file of the certificate authorities to trust;
+    `on_failure` is told of every failure that is tried again, and
     `on_sent` of bytes as they leave.
     """
 
@@ -67,6 +68,7 @@ class PresignedPuts:
         *,
         connections: int,
         retries: Retries,
+        ca_bundle: str | None = None,
         on_failure: Callable[[TransientError], None] = lambda _: None,
         on_sent: Callable[[int], None] = lambda _: None,
     ) -> None:
@@ -79,7 +81,7 @@ class PresignedPuts:
             connections=connections,
             connect_timeout_seconds=_TIMEOUT_SECONDS,
             read_timeout_seconds=_TIMEOUT_SECONDS,
-            ca_bundle_variables=("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"),
+            ca_bundle=ca_bundle,
         )
 
     def put_object(

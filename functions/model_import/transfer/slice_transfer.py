@@ -67,6 +67,8 @@ class TransferSettings:
     patience_seconds: float = math.inf
     """How long S3 may fail in a row."""
     patience: Patience = field(default_factory=Patience)
+    ca_bundle: str | None = None
+    """A file of the certificate authorities that S3 is trusted by."""
 
     @property
     def parts_in_flight(self) -> int:
@@ -130,6 +132,7 @@ class _SliceTransfer:
             self._bucket,
             connections=settings.connections,
             retries=retries,
+            ca_bundle=settings.ca_bundle,
             on_failure=self._note_failure,
             on_sent=self._tally.sent,
         )

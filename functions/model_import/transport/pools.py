@@ -1,12 +1,11 @@
 """Kept-alive HTTP connections for many threads, by way of a proxy where there is one.
 
-As every Python HTTP client does, this reads the proxies (`HTTPS_PROXY`, `NO_PROXY`, …) and the
-certificate authorities (`SSL_CERT_FILE`, or a bundle that a variable names) from the environment.
+Python reads the proxies (`HTTPS_PROXY`, `NO_PROXY`, …) from the environment, and OpenSSL the
+certificate authorities (`SSL_CERT_FILE`, `SSL_CERT_DIR`) unless a bundle is given.
 """
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 import threading
@@ -61,7 +60,10 @@ class Cut:
 
 
 class HttpPools:
-    """Requests without retries and redirects; `close` also ends those that are under way."""
+    """Requests without retries and redirects; `close` also ends those that are under way.
+
+    `ca_bundle` is a file of the certificate authorities to trust.
+    """
 
     def __init__(
         self,
@@ -69,7 +71,7 @@ class HttpPools:
         connections: int,
         connect_timeout_seconds: float,
         read_timeout_seconds: float,
-        ca_bundle_variables: tuple[str, ...] = ("REQUESTS_CA_BUNDLE",),
+        ca_bundle: str | None = None,
     ) -> None:
         self.closed = threading.Event()
         self._sockets = _OpenSockets()
@@ -80,7 +82,7 @@ class HttpPools:
             "block": False,
             "retries": False,
             "timeout": urllib3.Timeout(connect=connect_timeout_seconds, read=read_timeout_seconds),
-            "ca_certs": _ca_bundle(ca_bundle_variables),
+            "ca_certs": ca_bundle,
         }
         self._proxies = getproxies()
         self._proxies_of_hosts: dict[tuple[str, str | None], str | None] = {}
@@ -260,9 +262,3 @@ def _watched_pool_classes(
         ConnectionCls = SecureConnection
 
     return {"http": Pool, "https": SecurePool}
-
-
-def _ca_bundle(variables: tuple[str, ...]) -> str | None:
-    """Return the bundle that the first set variable names; None is OpenSSL's own choice."""
-    # OpenSSL reads SSL_CERT_FILE and SSL_CERT_DIR itself.
-    return next((path for name in variables if (path := os.environ.get(name))), None)

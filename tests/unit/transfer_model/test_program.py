@@ -123,6 +123,23 @@ def test_everything_else_can_be_set() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("environ", "hub", "s3"),
+    [
+        ({"REQUESTS_CA_BUNDLE": "all.pem"}, "all.pem", "all.pem"),
+        ({"AWS_CA_BUNDLE": "aws.pem"}, None, "aws.pem"),
+        ({"AWS_CA_BUNDLE": "aws.pem", "REQUESTS_CA_BUNDLE": "all.pem"}, "all.pem", "aws.pem"),
+        ({"AWS_CA_BUNDLE": "", "REQUESTS_CA_BUNDLE": ""}, None, None),
+    ],
+)
+def test_a_bundle_of_certificate_authorities_is_that_of_every_host_or_of_aws(
+    environ: dict[str, str], hub: str | None, s3: str | None
+) -> None:
+    settings = Settings.from_environ({"SLICE_URI": "s3://staging/a", **environ})
+
+    assert (settings.hub_ca_bundle, settings.s3_ca_bundle) == (hub, s3)
+
+
 @given(st.integers(60, 100_000))
 def test_nothing_is_waited_for_until_the_state_takes_the_task_for_dead(seconds: int) -> None:
     environ = {"SLICE_URI": "s3://staging/a", "TRANSFER_HEARTBEAT_SECONDS": str(seconds)}

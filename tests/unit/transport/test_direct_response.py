@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from urllib3 import BaseHTTPResponse
 
+    type Tls = tuple[ssl.SSLContext, Path]
 
 RECORD: Final = 16 * 1024
 LONG: Final = bytes(range(256)) * 400
@@ -28,26 +29,26 @@ LONG: Final = bytes(range(256)) * 400
 
 
 @pytest.fixture(params=["plain", "TLS"])
-def tls(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> ssl.SSLContext | None:
-    if request.param == "plain":
-        return None
-    context, bundle = self_signed(tmp_path)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
-    return context
+def tls(request: pytest.FixtureRequest, tmp_path: Path) -> Tls | None:
+    return None if request.param == "plain" else self_signed(tmp_path)
 
 
 @contextmanager
-def response_to(answer: Answer, tls: ssl.SSLContext | None) -> Iterator[BaseHTTPResponse]:
-    pools = HttpPools(connections=1, connect_timeout_seconds=5, read_timeout_seconds=5)
-    with scripted_server(answer, tls=tls) as server:
+def response_to(answer: Answer, tls: Tls | None) -> Iterator[BaseHTTPResponse]:
+    context, bundle = tls or (None, None)
+    pools = HttpPools(
+        connections=1,
+        connect_timeout_seconds=5,
+        read_timeout_seconds=5,
+        ca_bundle=str(bundle) if bundle else None,
+    )
+    with scripted_server(answer, tls=context) as server:
         yield pools.request("GET", server.url, headers={})
         pools.close()
 
 
 def test_a_body_is_read_into_the_buffer_step_by_step_until_its_end(
-    tls: ssl.SSLContext | None,
+    tls: Tls | None,
 ) -> None:
     with response_to(Answer(body=LONG), tls) as response:
         buffer = memoryview(bytearray(len(LONG)))
@@ -64,7 +65,7 @@ def test_a_body_is_read_into_the_buffer_step_by_step_until_its_end(
 
 
 def test_a_body_that_ends_before_its_announced_length_is_an_error(
-    tls: ssl.SSLContext | None,
+    tls: Tls | None,
 ) -> None:
     announced = {"Content-Length": str(len(LONG) + 4)}
     with response_to(Answer(headers=announced, body=LONG), tls) as response:

@@ -60,7 +60,8 @@ class HubFiles:
 
     `attempts` counts failures in a row without a byte between them, and `patience_seconds` is how
     long they may last. `read_timeout_seconds` is how long a connection may be silent. `sleep`
-    replaces the waits between attempts.
+    replaces the waits between attempts. `ca_bundle` is a file of the certificate authorities to
+    trust.
     """
 
     def __init__(  # noqa: PLR0913 settings, each with its default
@@ -74,6 +75,7 @@ class HubFiles:
         attempts: int = 8,
         patience_seconds: float = _PATIENCE_SECONDS,
         sleep: Callable[[float], object] | None = None,
+        ca_bundle: str | None = None,
     ) -> None:
         self.source = source
         self._token = token
@@ -81,6 +83,7 @@ class HubFiles:
             connections=connections,
             connect_timeout_seconds=connect_timeout_seconds,
             read_timeout_seconds=read_timeout_seconds,
+            ca_bundle=ca_bundle,
         )
         self._retries = Retries(attempts, self._pools.closed, sleep, patience_seconds)
         self._on_failure: Callable[[TransientError], None] = lambda _: None

@@ -609,9 +609,9 @@ def test_a_host_of_no_proxy_is_asked_directly(
     assert reader.files().open("config.json").read_all(100) == CONFIG
 
 
-@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"])
+@pytest.mark.parametrize("is_given", [True, False])
 def test_a_certificate_authority_of_ones_own_is_trusted_when_it_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_given: bool
 ) -> None:
     tls, bundle = self_signed(tmp_path)
     part = Answer(206, {"Content-Range": "bytes 0-4/5"}, b"12345")
@@ -625,8 +625,9 @@ def test_a_certificate_authority_of_ones_own_is_trusted_when_it_is_named(
             ),
         ):
             files.open("a")
-        monkeypatch.setenv(variable, str(bundle))
-        with closing(HubFiles(source)) as files:
+        if not is_given:
+            monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+        with closing(HubFiles(source, ca_bundle=str(bundle) if is_given else None)) as files:
             assert files.open("a").read(0, 5) == b"12345"
 
 
