@@ -14,7 +14,6 @@ import click
 from botocore.exceptions import BotoCoreError
 from rich.console import Console
 
-from model_import.assessment.assess import assess
 from model_import.aws.refusals import ACCOUNT_CALLS
 from model_import.bedrock.rules import bedrock_rules
 from model_import.errors import (
@@ -113,9 +112,19 @@ def _report(
 ) -> CheckReport:
     token = os.environ.get("HF_TOKEN") or None
     snapshot = read_snapshot(endpoint, request.repo_id, request.revision, token=token)
-    assessment = assess(
-        request,
-        snapshot,
+    wanted = WantedImport.of(request, snapshot.source)
+    ca_bundle = os.environ.get("REQUESTS_CA_BUNDLE") or None
+    with contextlib.closing(HubFiles(snapshot.source, token, ca_bundle=ca_bundle)) as files:
+        verdict = judge(
+            snapshot,
+            files,
+            region,
+            licences=licences,
+            find_conversion=lambda: find_conversion(snapshot.source, token=token),
+        )
+    verdict = verdict.joined_by(_check_account(wanted, region))
+    estimate = forecast(
+        verdict,
         region,
         hub_token=token,
         licences=licences,

@@ -163,6 +163,7 @@ def explain(
         hub_token=os.environ.get("HF_TOKEN") or None,
         region=boto3.client("cloudformation").meta.region_name,
         branch=outputs.parameters["TrackedBranch"],
+        hub_ca_bundle=os.environ.get("REQUESTS_CA_BUNDLE") or None,
     )
     release = {"repo_id": repo_id} | ({"revision": revision} if revision else {})
     try:

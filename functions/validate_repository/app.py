@@ -54,6 +54,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     assessment = assess(
         request,
         snapshot,
+        HubFiles(snapshot.source, hub_token(), ca_bundle=settings().hub_ca_bundle),
         settings().region,
         hub_token=hub_token(),
         licences=LicenceRules.of(settings().licences_allowed, settings().licences_denied),
