@@ -14,6 +14,7 @@ import click
 from botocore.exceptions import BotoCoreError
 from rich.console import Console
 
+from model_import.assessment.assess import assess
 from model_import.aws.refusals import ACCOUNT_CALLS
 from model_import.bedrock.rules import bedrock_rules
 from model_import.errors import (
@@ -112,21 +113,12 @@ def _report(
 ) -> CheckReport:
     token = os.environ.get("HF_TOKEN") or None
     snapshot = read_snapshot(endpoint, request.repo_id, request.revision, token=token)
-    wanted = WantedImport.of(request, snapshot.source)
-    ca_bundle = os.environ.get("REQUESTS_CA_BUNDLE") or None
-    with contextlib.closing(HubFiles(snapshot.source, token, ca_bundle=ca_bundle)) as files:
-        verdict = judge(
-            snapshot,
-            files,
-            region,
-            licences=licences,
-            find_conversion=lambda: find_conversion(snapshot.source, token=token),
-        )
-    verdict = verdict.joined_by(_check_account(wanted, region))
-    estimate = forecast(
-        verdict,
+    assessment = assess(
+        request,
+        snapshot,
         region,
         hub_token=token,
+        hub_ca_bundle=os.environ.get("REQUESTS_CA_BUNDLE") or None,
         licences=licences,
         check_account=lambda wanted: _check_account(wanted, region),
         megabytes_per_second=megabytes_per_second,

@@ -26,7 +26,7 @@ def judge() -> ReleaseJudge:
         hub_token=hub_token(),
         region=settings().region,
         branch=os.environ["TRACKED_BRANCH"],
-        hub_ca_bundle=os.environ.get("REQUESTS_CA_BUNDLE") or None,
+        hub_ca_bundle=settings().hub_ca_bundle,
     )
 
 

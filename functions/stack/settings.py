@@ -18,12 +18,16 @@ class FunctionSettings:
     region: str
     hub_endpoint: str
     hub_token_secret_arn: str | None
+    hub_ca_bundle: str | None
     staging_bucket: str
     # Validate Repository's.
     licences_allowed: tuple[str, ...]
     licences_denied: tuple[str, ...]
     megabytes_per_second: float | None
-    hub_ca_bundle: str | None
+    # Prepare Repository's.
+    tasks_at_most: int
+    slice_bytes_at_least: int
+    task_cpu_units_at_most: int
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
@@ -38,11 +42,14 @@ class FunctionSettings:
             region=environ["AWS_REGION"],
             hub_endpoint=environ["HUB_ENDPOINT"],
             hub_token_secret_arn=environ.get("HUB_TOKEN_SECRET_ARN") or None,
+            hub_ca_bundle=environ.get("REQUESTS_CA_BUNDLE") or None,
             staging_bucket=environ["STAGING_BUCKET"],
             licences_allowed=tuple(environ.get("LICENCES_ALLOWED", "").split(",")),
             licences_denied=tuple(environ.get("LICENCES_DENIED", "").split(",")),
             megabytes_per_second=_number(environ.get("FORECAST_MEGABYTES_PER_SECOND")),
-            hub_ca_bundle=environ.get("REQUESTS_CA_BUNDLE") or None,
+            tasks_at_most=int(environ.get("TRANSFER_TASKS", "1")),
+            slice_bytes_at_least=int(environ.get("TRANSFER_SLICE_BYTES", "8000000000")),
+            task_cpu_units_at_most=int(environ.get("TRANSFER_TASK_CPU", "4096")),
         )
 
 

@@ -54,9 +54,9 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     assessment = assess(
         request,
         snapshot,
-        HubFiles(snapshot.source, hub_token(), ca_bundle=settings().hub_ca_bundle),
         settings().region,
         hub_token=hub_token(),
+        hub_ca_bundle=settings().hub_ca_bundle,
         licences=LicenceRules.of(settings().licences_allowed, settings().licences_denied),
         check_account=lambda wanted: check_account(account_clients(), wanted),
         megabytes_per_second=settings().megabytes_per_second,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from model_import.forecast.wording import FORECAST_LABELS, amount, size
+
+if TYPE_CHECKING:
+    from model_import.assessment.plan import Plan
 
 _NOTES_AT_MOST: Final = 20
 
@@ -25,8 +28,9 @@ class ApprovalSubject:
     more_notes: int
 
     @classmethod
-    def of(cls, plan: dict[str, Any], findings: list[dict[str, Any]]) -> Self:
-        forecast = plan["forecast"]
+    def of(cls, plan: Plan, findings: list[dict[str, Any]]) -> Self:
+        """Return the subject of a plan."""
+        forecast = plan.forecast.to_dict()
         weights = {"Weights": size(forecast["transfer_bytes"]["at_least"])}
         estimates = {label: amount(name, forecast[name]) for name, label in FORECAST_LABELS.items()}
         notes = tuple(f"{finding['code']}: {finding['found']}" for finding in findings)
@@ -40,8 +44,10 @@ class ApprovalSubject:
         )
 
     def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON."""
         return asdict(self) | {"notes": list(self.notes)}
 
     @classmethod
     def from_dict(cls, found: dict[str, Any]) -> Self:
+        """Return it from JSON."""
         return cls(**(found | {"notes": tuple(found["notes"])}))

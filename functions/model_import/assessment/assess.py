@@ -45,6 +45,7 @@ def assess(  # noqa: PLR0913 – each is one thing of its own
     region: str,
     *,
     hub_token: str | None,
+    hub_ca_bundle: str | None,
     licences: LicenceRules,
     check_account: Callable[[WantedImport], Iterable[Finding]] = lambda _: (),
     megabytes_per_second: float | None = None,
@@ -58,7 +59,7 @@ def assess(  # noqa: PLR0913 – each is one thing of its own
         HubUnavailableError: The Hub did not answer, or answered with a fault of its own.
     """
     wanted = WantedImport.of(request, snapshot.source)
-    with contextlib.closing(HubFiles(snapshot.source, hub_token)) as files:
+    with contextlib.closing(HubFiles(snapshot.source, hub_token, ca_bundle=hub_ca_bundle)) as files:
         verdict = judge(
             snapshot,
             files,

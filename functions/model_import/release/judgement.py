@@ -6,6 +6,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from model_import.assessment.assess import assess
 from model_import.release.policy import ReleasedModel
 from model_import.request.input import ImportRequest
 from model_import.request.naming import execution_name
@@ -34,6 +35,7 @@ class Judgement:
     objections: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON."""
         return asdict(self)
 
 
@@ -81,30 +83,13 @@ class ReleaseJudge:
         # A renamed repository answers under its present name, which has to be watched too.
         if not policy.watches(snapshot.source.repo_id):
             return policy.objections_to_name(snapshot.source.repo_id)
-        with contextlib.closing(
-            HubFiles(snapshot.source, self.hub_token, ca_bundle=self.hub_ca_bundle)
-        ) as files:
-            verdict = judge(
-                snapshot,
-                files,
-                self.region,
-                normalising=normalising,
-                licences=policy.licences,
-                find_conversion=lambda: find_conversion(snapshot.source, token=self.hub_token),
-            )
-        objections = policy.objections(self._model(snapshot, verdict))
-        if verdict.importable:
-            return objections
-        refusal = verdict.refusal(snapshot.source.repo_id, snapshot.source.commit)
-        return (*objections, refusal)
-
-    def _model(self, snapshot: Snapshot, verdict: Verdict) -> ReleasedModel:
-        price = forecast(verdict, self.region, today=datetime.now(UTC).date()).usd_per_active_hour
-        return ReleasedModel(
-            repo_id=snapshot.source.repo_id,
-            model_type=verdict.model_type,
-            weights_bytes=verdict.weights_bytes,
-            usd_per_active_hour=price.at_most,
+        assessment = assess(
+            request,
+            snapshot,
+            self.region,
+            hub_token=self.hub_token,
+            hub_ca_bundle=self.hub_ca_bundle,
+            licences=policy.licences,
         )
         objections = policy.objections(_released_model(assessment.plan))
         return objections if assessment.refusal is None else (*objections, assessment.refusal)

@@ -135,7 +135,7 @@ def test_everything_else_can_be_set() -> None:
 def test_a_bundle_of_certificate_authorities_is_that_of_every_host_or_of_aws(
     environ: dict[str, str], hub: str | None, s3: str | None
 ) -> None:
-    settings = Settings.from_environ({"SLICE_URI": "s3://staging/a", **environ})
+    settings = TransferTaskSettings.from_environ({"SLICE_URI": "s3://staging/a", **environ})
 
     assert (settings.hub_ca_bundle, settings.s3_ca_bundle) == (hub, s3)
 
