@@ -14,8 +14,8 @@
         --reference tests/local/data/llama_reference.json
 
 A few minutes on two CPU cores. Nothing else in the project imports this file or what it
-depends on. transformers stays at 4.51.3, the version Amazon Bedrock documents: 5.x writes a
-config.json (`rope_parameters`, `dtype`) that 4.51.3 reads without complaint and gets wrong.
+depends on. transformers stays at the version that Amazon Bedrock names: 5.x writes a
+config.json (`rope_parameters`, `dtype`) that this one reads without complaint and gets wrong.
 """
 
 import argparse
@@ -381,7 +381,7 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Pa
 
 
 def name_tokenizer_class(path: Path) -> None:
-    """Restores the class as Llama 3 names it: 4.51.3 writes it without its `Fast`."""
+    """Restores the class as Llama 3 names it: this transformers writes it without its `Fast`."""
     settings = json.loads(path.read_text(encoding="utf-8"))
     settings["tokenizer_class"] = "PreTrainedTokenizerFast"
     path.write_text(json.dumps(settings, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
@@ -409,7 +409,7 @@ def check_layout(folder: Path) -> None:
         raise LayoutError(f"the index's metadata is {index['metadata']}")
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     if not config.items() >= {"rope_theta": 500000.0, "torch_dtype": "bfloat16"}.items():
-        raise LayoutError("config.json is not in the form that transformers 4.51.3 reads")
+        raise LayoutError("config.json is not in the form that the transformers of Bedrock reads")
     settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
     if "chat_template" not in settings:
         raise LayoutError("tokenizer_config.json has no chat_template")

@@ -9,8 +9,8 @@
 
 Writes data/family_headers.json beside itself, or data/family_headers_5.json by transformers 5:
 by case, config.json as saved and the shape of every tensor in the headers; by family, the
-configuration that an empty config.json stands for in 4.51.3. The tests read these files; nothing
-else imports this one.
+configuration that an empty config.json stands for in Bedrock's version. The tests read these files;
+nothing else imports this one.
 """
 
 import importlib
@@ -115,7 +115,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "qwen2_5_vl": ("Qwen2_5_VL", TEXT | {"vision_config": QWEN25_VISION}),
 }
-# What 4.51.3 does not have, and what 5 saves otherwise: a head that it does not tie.
+# What Bedrock's version does not have, and what 5 saves otherwise: a head that it does not tie.
 ONLY_IN_5 = {"gpt_oss", "gpt_oss without biases"}
 ONLY_IN_4 = {"mllama tied"}
 CONDITIONAL = {"T5", "Mllama", "Qwen2VL", "Qwen2_5_VL"}

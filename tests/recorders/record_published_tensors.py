@@ -9,8 +9,8 @@
 
 Reads data/published_models.toml and writes data/published_tensors.json, both beside itself: by
 repository, the name, shape and dtype of every tensor. The models have no memory (torch's meta
-device), so that 671 billion parameters fit. transformers 5 adds to what 4.51.3 recorded the
-families that 4.51.3 does not have, and nothing else.
+device), so that 671 billion parameters fit. transformers 5 adds to what the version that
+Bedrock names recorded the families that this one does not have, and nothing else.
 
 A row stands for the tensors of all layers: ["model.layers.*.mlp.up_proj.weight", [80], …] has the
 numbers 0 to 79 for the star, and [[3, 8]] in place of [80] would have 3 and 8.
@@ -161,7 +161,7 @@ def rows(tensors: Tensors) -> list[list[Any]]:
 
 
 def main() -> None:
-    """Write the recording, of all models or of those that 4.51.3 does not have."""
+    """Write the recording, of all models or of those that Bedrock's version does not have."""
     is_5 = importlib.import_module("transformers").__version__.startswith("5.")
     recorded = json.loads(RECORDING.read_text("utf-8")) if is_5 else {}
     for model in read_models():

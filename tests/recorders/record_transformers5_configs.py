@@ -5,8 +5,10 @@ Three steps fill data/transformers5_configs.json, each with what it needs:
     PYTHONPATH=tests uv run --no-project --with transformers==5.23.0 \
         tests/recorders/record_transformers5_configs.py write
     PYTHONPATH=functions:tests uv run tests/recorders/record_transformers5_configs.py normalise
-    PYTHONPATH=tests uv run --no-project --with torch --with transformers==4.51.3 \
+    PYTHONPATH=tests uv run --no-project --with torch --with transformers==$VERSION \
         tests/recorders/record_transformers5_configs.py read
+
+VERSION is what [transformers] in functions/model_import/bedrock/rules.toml states.
 """
 
 from __future__ import annotations
@@ -215,7 +217,7 @@ def normalise_cases(cases: dict[str, Any]) -> None:
 
 
 def read(cases: dict[str, Any]) -> None:
-    """Add what transformers 4.51.3 reads, from the original and from what is staged."""
+    """Add what Bedrock's transformers reads, from the original and from what is staged."""
     for case in cases.values():
         expected = case["effective_in_5"]
         as_written = read_case(case["config"], expected)

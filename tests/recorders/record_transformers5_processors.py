@@ -6,7 +6,9 @@ Three steps fill data/transformers5_processors.json, each with what it needs:
         --with transformers==5.23.0 tests/recorders/record_transformers5_processors.py write
     PYTHONPATH=functions:tests uv run tests/recorders/record_transformers5_processors.py normalise
     PYTHONPATH=tests uv run --no-project --with torch --with pillow \
-        --with transformers==4.51.3 tests/recorders/record_transformers5_processors.py read
+        --with transformers==$VERSION tests/recorders/record_transformers5_processors.py read
+
+VERSION is what [transformers] in functions/model_import/bedrock/rules.toml states.
 """
 
 from __future__ import annotations
@@ -69,7 +71,7 @@ def normalise_cases(cases: dict[str, Any]) -> None:
 
 
 def read(cases: dict[str, Any]) -> None:
-    """Add what transformers 4.51.3 reads, from the original and from what is staged."""
+    """Add what Bedrock's transformers reads, from the original and from what is staged."""
     for case in cases.values():
         case["in_4_as_written"] = read_files(case["files"], case["family"])
         case["effective_in_4"] = read_files(case["staged"], case["family"])

@@ -5,8 +5,10 @@ Three steps fill data/transformers5_tokenizers.json, each with what it needs:
     PYTHONPATH=tests uv run --no-project --with transformers==5.23.0 \
         tests/recorders/record_transformers5_tokenizers.py write
     PYTHONPATH=functions:tests uv run tests/recorders/record_transformers5_tokenizers.py normalise
-    PYTHONPATH=tests uv run --no-project --with sentencepiece --with transformers==4.51.3 \
+    PYTHONPATH=tests uv run --no-project --with sentencepiece --with transformers==$VERSION \
         tests/recorders/record_transformers5_tokenizers.py read
+
+VERSION is what [transformers] in functions/model_import/bedrock/rules.toml states.
 """
 
 from __future__ import annotations
@@ -49,7 +51,7 @@ def normalise_cases(cases: dict[str, Any]) -> None:
 
 
 def read(cases: dict[str, Any]) -> None:
-    """Add how transformers 4.51.3 cuts it, from the original and from what is staged."""
+    """Add how Bedrock's transformers cuts it, from the original and from what is staged."""
     for case in cases.values():
         case["ids_in_4_as_written"] = ids(case["files"])
         case["ids_in_4"] = ids({**case["files"], FILES[0]: case["staged"]})

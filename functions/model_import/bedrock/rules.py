@@ -46,6 +46,7 @@ class Quota:
 class BedrockRules:
     """The rules of the import; byte limits are exclusive, the context length is inclusive."""
 
+    transformers_version: str
     regions: tuple[str, ...]
     text_bytes_below: int
     multimodal_bytes_below: int
@@ -92,6 +93,7 @@ def _from_dict(data: dict[str, Any]) -> BedrockRules:
     names = data["names"]
     regions = tuple(data["regions"]["accepted"])
     return BedrockRules(
+        transformers_version=data["transformers"]["version"],
         regions=regions,
         text_bytes_below=data["weights"]["text_bytes_below"],
         multimodal_bytes_below=data["weights"]["multimodal_bytes_below"],

@@ -1,4 +1,4 @@
-"""A conversation as a model's chat template writes it, with what transformers 4.51.3 gives it.
+"""A conversation as a model's chat template writes it, with what Bedrock's transformers gives it.
 
 A template is a program, and whoever published the model wrote it: Jinja's sandbox keeps it from
 Python, and nothing here keeps it from running for ever. sandbox.py does.

@@ -333,7 +333,8 @@ _ENTRIES: Final = (
         "ROPE_FACTOR_IGNORED",
         Subject.CONFIGURATION,
         "warning",
-        "transformers 4.51.3 scales positions by another factor than config.json states.",
+        "The transformers that Bedrock names scales positions by another factor than "
+        "config.json states.",
         "Prompts beyond the original length are answered worse than the publisher means: publish "
         "a copy whose max_position_embeddings is the factor times the original, or keep prompts "
         "short.",

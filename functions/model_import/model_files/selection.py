@@ -51,7 +51,7 @@ def select_files(
 ) -> tuple[ModelFiles, list[Finding]]:
     """Return the files of the model, and what is wrong with the choice.
 
-    The choice is that of transformers 4.51.3: the single file where there is one, else the index.
+    The choice is that of Bedrock's transformers: the single file if there is one, else the index.
     Second copies beside the weights (consolidated.safetensors, original/, .bin, .gguf …) are
     neither counted nor copied.
     """

@@ -1,14 +1,15 @@
 """config.json: from the form of transformers 5 to that of the version that Bedrock runs.
 
-transformers 4.51.3 (the user guide, 2026-10-05) takes its defaults for what it does not find under
-the names it knows, and says nothing. Read against both versions' configuration classes, 5.23.0 and
-4.51.3, and held by recordings of both.
+The transformers that Bedrock names takes its defaults for what it does not find under the names it
+knows, and says nothing. Read against the configuration classes of both versions, the other being
+5.23.0, and held by recordings of both.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from model_import.bedrock.transformers_version import TRANSFORMERS
 from model_import.model_files.names import CONFIG
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ _TEXT: Final = "text_config"
 _VISION: Final = "vision_config"
 
 _FLAT_IN_4: Final = ("qwen2_vl", "qwen2_5_vl")
-"""Families whose text model 4.51.3 configures at the top level."""
+"""Families whose text model Bedrock's transformers configures at the top level."""
 
 _OF_THE_SECTION: Final = frozenset(
     {
@@ -36,7 +37,7 @@ _OF_THE_SECTION: Final = frozenset(
 
 
 def normalise_configuration(copy: StagedCopy) -> None:
-    """Give config.json the names that transformers 4.51.3 reads."""
+    """Give config.json the names that Bedrock's transformers reads."""
     copy.edit(
         CONFIG,
         _flatten_text,
@@ -61,7 +62,7 @@ def _flatten_text(document: Document) -> None:
     document.replace(
         _TEXT,
         lifted,
-        "transformers 4.51.3 configures the text model of this family at the top level, and takes "
+        f"{TRANSFORMERS} configures the text model of this family at the top level, and takes "
         "the defaults of the 72B model for all that is in text_config.",
     )
 
@@ -87,7 +88,7 @@ def _split_rope(document: Document) -> None:
         document.replace(
             "rope_parameters",
             legacy,
-            "transformers 4.51.3 does not read rope_parameters: it would rotate with its default "
+            f"{TRANSFORMERS} does not read rope_parameters: it would rotate with its default "
             "theta and without scaling.",
             within=within,
         )
@@ -109,7 +110,7 @@ def _rename_dtype(document: Document) -> None:
             document.replace(
                 "dtype",
                 {"torch_dtype": section["dtype"]},
-                "transformers 4.51.3 reads torch_dtype, and takes float32 without it.",
+                f"{TRANSFORMERS} reads torch_dtype, and takes float32 without it.",
                 within=within,
                 matters=False,
             )
@@ -125,7 +126,7 @@ def _name_experts(document: Document) -> None:
         document.replace(
             "num_local_experts",
             {"num_experts": root["num_local_experts"]},
-            "transformers 4.51.3 reads num_experts, and takes 128 without it.",
+            f"{TRANSFORMERS} reads num_experts, and takes 128 without it.",
         )
 
 
@@ -139,8 +140,8 @@ def _slide_all_layers(document: Document) -> None:
         document.put(
             "max_window_layers",
             0,
-            "transformers 5 slides the window of every layer of this family; 4.51.3 leaves the "
-            "first 28 without a window.",
+            "transformers 5 slides the window of every layer of this family; "
+            f"{TRANSFORMERS} leaves the first 28 without a window.",
         )
 
 
@@ -154,7 +155,7 @@ def _say_that_nothing_is_scaled(document: Document) -> None:
         document.put(
             "tie_word_embeddings",
             False,  # noqa: FBT003 the value of the key
-            "transformers 4.51.3 does not read scale_decoder_outputs: it scales the decoder's "
+            f"{TRANSFORMERS} does not read scale_decoder_outputs: it scales the decoder's "
             "output where the embeddings are tied, as transformers 5 writes for every T5.",
         )
 

@@ -1,7 +1,7 @@
-"""The settings of a multimodal model's images, in the file and under the names of 4.51.3.
+"""The settings of a multimodal model's images, where Bedrock's transformers reads them.
 
-transformers 5 writes them into processor_config.json; 4.51.3 looks for preprocessor_config.json and
-fails without it. Of the size in pixels 4.51.3 reads two names that 5 does not write any more, and
+transformers 5 writes them into processor_config.json; Bedrock's looks for preprocessor_config.json
+and fails without it. Of the size in pixels it reads two names that 5 does not write any more, and
 takes its defaults without them. Held by recordings of both.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from model_import.bedrock.transformers_version import TRANSFORMERS
 from model_import.model_files.names import IMAGE_PROCESSOR, PROCESSOR
 
 if TYPE_CHECKING:
@@ -20,14 +21,14 @@ _PIXELS: Final = {"min_pixels": "shortest_edge", "max_pixels": "longest_edge"}
 
 
 def normalise_processor(copy: StagedCopy) -> None:
-    """Put the settings of images where transformers 4.51.3 reads them."""
+    """Put the settings of images where Bedrock's transformers reads them."""
     settings = (copy.read(PROCESSOR) or {}).get(_SECTION)
     if isinstance(settings, dict):
         if IMAGE_PROCESSOR not in copy.files:
             copy.create(
                 IMAGE_PROCESSOR,
                 settings,
-                f"transformers 4.51.3 looks here for the settings of images, not in {PROCESSOR}.",
+                f"{TRANSFORMERS} looks here for the settings of images, not in {PROCESSOR}.",
             )
         copy.edit(PROCESSOR, _leave_out_images)
     copy.edit(IMAGE_PROCESSOR, _name_pixels)
@@ -37,7 +38,7 @@ def _leave_out_images(document: Document) -> None:
     document.replace(
         _SECTION,
         {},
-        f"transformers 4.51.3 reads it from {IMAGE_PROCESSOR}, and fails when it is here as well.",
+        f"{TRANSFORMERS} reads it from {IMAGE_PROCESSOR}, and fails when it is here as well.",
     )
 
 
@@ -50,6 +51,6 @@ def _name_pixels(document: Document) -> None:
             document.put(
                 name,
                 size[of_size],
-                f"transformers 4.51.3 passes over size.{of_size} for this class, and takes its "
+                f"{TRANSFORMERS} passes over size.{of_size} for this class, and takes its "
                 f"default where there is no {name}.",
             )

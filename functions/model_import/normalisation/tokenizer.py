@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from model_import.bedrock.transformers_version import TRANSFORMERS
 from model_import.chat.template import (
     TEMPLATE_JINJA,
     TEMPLATE_JSON,
@@ -31,8 +32,8 @@ _FRAMING: Final = {
     "CodeLlamaTokenizer": (True, False),
     "GPTNeoXTokenizer": (False, False),
 }
-"""Classes that frame a text in 4.51.3 by add_bos_token and add_eos_token, whatever tokenizer.json
-says; and the defaults of the two."""
+"""Classes that frame a text in Bedrock's transformers by add_bos_token and add_eos_token, whatever
+tokenizer.json says; and the defaults of the two."""
 
 _BUILT_ANEW: Final = ("LlamaTokenizer", "CodeLlamaTokenizer")
 _SENTENCEPIECE: Final = "tokenizer.model"
@@ -75,7 +76,7 @@ def _name_extra_tokens(document: Document) -> None:
     document.replace(
         "extra_special_tokens",
         {} if kept else {"additional_special_tokens": tokens},
-        "transformers 4.51.3 expects an object of that name and fails on a list, which it calls "
+        f"{TRANSFORMERS} expects an object of that name and fails on a list, which it calls "
         "additional_special_tokens.",
     )
 
@@ -96,7 +97,7 @@ def _state_framing(copy: StagedCopy, document: Document) -> None:
             document.put(
                 name,
                 stated,
-                "transformers 4.51.3 frames a text by this setting, and not as the post_processor "
+                f"{TRANSFORMERS} frames a text by this setting, and not as the post_processor "
                 f"of {TOKENIZER} says; transformers 5 does not write it.",
             )
 
@@ -112,7 +113,7 @@ def _read_as_it_is(copy: StagedCopy, document: Document) -> None:
         document.put(
             "add_prefix_space",
             None,
-            f"transformers 4.51.3 builds this class anew from {_SENTENCEPIECE} where this is set, "
+            f"{TRANSFORMERS} builds this class anew from {_SENTENCEPIECE} where this is set, "
             f"and fails without that file; {TOKENIZER} says the same.",
         )
 

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from model_import.bedrock.transformers_version import TRANSFORMERS
 from model_import.chat.sandbox import Conversation, Rendering, render_bounded
 from model_import.chat.template import (
     TOKENIZER_CONFIG,
@@ -154,7 +155,7 @@ def _invalid(found: str) -> Finding:
         "CHAT_TEMPLATE_INVALID",
         _FIELD,
         found=found,
-        accepted="A Jinja template that transformers 4.51.3 renders.",
+        accepted=f"A Jinja template that {TRANSFORMERS} renders.",
     )
 
 

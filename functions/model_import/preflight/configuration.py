@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from model_import.bedrock.rules import bedrock_rules
+from model_import.bedrock.transformers_version import TRANSFORMERS
 from model_import.findings.finding import Finding
 from model_import.model_files.names import CONFIG
 
@@ -72,7 +73,7 @@ class _Scaling:
 
 
 def _scaling(place: dict[str, Any]) -> _Scaling | None:
-    """Return a scaling that has a usable factor; 4.51.3 reads `type` where `rope_type` is not."""
+    """Return a scaling that has a usable factor; without `rope_type`, `type` is read."""
     found = place.get("rope_scaling")
     if not isinstance(found, dict):
         return None
@@ -184,7 +185,7 @@ def _check_llama3(place: dict[str, Any], where: str) -> Iterator[Finding]:
 
 
 def _check_yarn(place: dict[str, Any], where: str) -> Iterator[Finding]:
-    """Yield a factor that transformers 4.51.3 replaces by one of its own.
+    """Yield a factor that Bedrock's transformers replaces by one of its own.
 
     Its _compute_yarn_parameters divides max_position_embeddings by the original, where that is
     stated, and leaves `factor` unread.
@@ -201,7 +202,7 @@ def _check_yarn(place: dict[str, Any], where: str) -> Iterator[Finding]:
             where,
             found=f"The factor is {scaling.factor}, and max_position_embeddings {stated} is "
             f"{served:.4g} times the original {scaling.original}",
-            accepted=f"transformers 4.51.3 scales by {served:.4g}, whatever the factor says.",
+            accepted=f"{TRANSFORMERS} scales by {served:.4g}, whatever the factor says.",
             remedy="Prompts beyond the original length are answered worse than the publisher "
             "means: publish a copy whose max_position_embeddings is "
             f"{int(scaling.factor * scaling.original)}, or keep prompts short.",

@@ -1,6 +1,6 @@
 """The tensors in the weights, against those that config.json says the model consists of.
 
-The names and shapes are those of transformers 4.51.3, recorded from it by
+The names and shapes are those of the transformers that Bedrock names, recorded from it by
 tests/recorders/record_family_headers.py. That version has no GPT-OSS: its tensors follow the public
 model code, and a recording of transformers 5. Only its BF16 form is known here; the MXFP4 form
 has tensors that Bedrock does not import.
@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from model_import.bedrock.transformers_version import TRANSFORMERS
 from model_import.findings.finding import Finding, some
 from model_import.model_files.names import CONFIG
 from model_import.preflight.families.decoders import (
@@ -84,7 +85,7 @@ _INTRUDERS: Final = (
     _Intruder(
         re.compile(r"^model\.(language_model|visual|vision_model)\."),
         "under the names of a later transformers",
-        "Save the model with transformers 4.51, whose names Bedrock's loader knows.",
+        f"Save the model with {TRANSFORMERS}, whose names Bedrock's loader knows.",
     ),
     _Intruder(
         re.compile(r"^(score|classifier|classification_head|v_head|qa_outputs|medusa_head)\."),

@@ -39,7 +39,7 @@ def places_of_ids(config: dict[str, Any] | None, generation: object) -> Places:
 
 
 def end_ids(places: Places, row: Architecture | None) -> tuple[int, ...] | None:
-    """Return the ids at which generation stops, as transformers 4.51.3 reads them.
+    """Return the ids at which generation stops, as Bedrock's transformers reads them.
 
     Without a configuration of a known family that is not known either, and None is returned.
     """

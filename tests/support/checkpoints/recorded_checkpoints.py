@@ -1,4 +1,4 @@
-"""Tiny checkpoints of every family, as transformers 4.51.3 and 5 saved them, as repositories."""
+"""Tiny checkpoints of every family, as Bedrock's transformers and 5 saved them, as repositories."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Checkpoint:
 
 @cache
 def checkpoints() -> tuple[Checkpoint, ...]:
-    """Return every recorded checkpoint of transformers 4.51.3 and 5."""
+    """Return every recorded checkpoint of Bedrock's transformers and 5."""
     return tuple(
         Checkpoint(
             f"{case} ({recorded['config']['transformers_version']})",

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from model_import.bedrock.rules import bedrock_rules
+from model_import.bedrock.transformers_version import TRANSFORMERS
 from model_import.model_files.safetensors import Header, Tensor
 from model_import.preflight.expected_tensors import check_tensors, expected_tensors
 
@@ -280,7 +281,7 @@ def test_fewer_layers_in_the_configuration_are_layers_without_a_place() -> None:
         ("model.layers.0.self_attn.q_proj.qweight", "unquantised"),
         ("model.layers.0.self_attn.q_proj.weight_scale_inv", "unquantised"),
         ("model.layers.0.self_attn.q_proj.weight.quant_state.bitsandbytes__nf4", "unquantised"),
-        ("model.language_model.layers.0.self_attn.q_proj.weight", "transformers 4.51"),
+        ("model.language_model.layers.0.self_attn.q_proj.weight", TRANSFORMERS),
         ("score.weight", "generating model"),
         ("model.layers.0.self_attn.q_proj.bias", "different models"),
         ("rubbish", "different models"),

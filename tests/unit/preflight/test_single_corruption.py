@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 REGION = "us-east-1"  # every family is imported there
 
 UNSERVABLE: Final = "t5 gated and untied (5.23.0)"
-"""transformers 5 ties it and does not scale it; 4.51.3 takes the one for the other."""
+"""transformers 5 ties it and does not scale it; Bedrock's takes the one for the other."""
 
 every_checkpoint = pytest.mark.parametrize(
     "model",
