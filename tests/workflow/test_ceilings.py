@@ -22,14 +22,14 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield made
 
 
-def test_an_import_beyond_its_ceiling_says_that_the_job_goes_on(impatient: World) -> None:
+def test_an_import_beyond_its_ceiling_says_that_the_job_continues(impatient: World) -> None:
     impatient.reset()
     impatient.aws.start_bedrock(bedrock_settings(polls=50))
 
     outcome = impatient.run()
 
     assert outcome.error == "ImportTimedOutError"
-    assert "it goes on" in str(outcome.cause)
+    assert "it continues" in str(outcome.cause)
 
 
 def test_a_slot_that_stays_taken_says_who_to_ask(impatient: World) -> None:
