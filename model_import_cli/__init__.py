@@ -1,1 +1,1 @@
-"""The `model-import` command: what a person runs from a laptop."""
+"""The `model-import` command, which a person runs in a terminal."""

@@ -1,4 +1,4 @@
-"""`model-import`, the commands together."""
+"""`model-import`, the group of all commands."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from model_import_cli.webhook import webhook
 @click.group()
 @click.version_option(package_name="model-import")
 def main() -> None:
-    """From a Hugging Face repository id to a model on Amazon Bedrock."""
+    """Import Hugging Face models into Amazon Bedrock."""
 
 
 for command in (check, watch, webhook, teardown):

@@ -45,13 +45,13 @@ _IMPORTABLE, _REFUSED, _NOT_CHECKED = 0, 1, 2
 @click.command()
 @click.argument("repo_id")
 @click.option("--revision", help="Branch, tag or commit; main by default.")
-@click.option("--hub", default=_HUB, show_default=True, help="URL, or a folder ORG/NAME/….")
+@click.option("--hub", default=_HUB, show_default=True, help="URL, or a folder of ORG/NAME/….")
 @click.option(
     "--region",
     default="us-east-1",
     show_default=True,
     type=click.Choice(bedrock_rules().regions),
-    help="Where the import would run.",
+    help="Region of the import.",
 )
 @click.option("--model-name", help="Name of the imported model; derived from REPO_ID by default.")
 @click.option(
@@ -59,12 +59,12 @@ _IMPORTABLE, _REFUSED, _NOT_CHECKED = 0, 1, 2
     type=click.FloatRange(min=0, min_open=True),
     default=forecast_data().megabytes_per_second.value,
     show_default=True,
-    help="What a transfer is forecast with.",
+    help="Transfer rate that the forecast assumes.",
 )
 @click.option(
-    "--allow-licence", multiple=True, metavar="ID", help="Refuse any other; may be repeated."
+    "--allow-licence", multiple=True, metavar="ID", help="Accept only these; may be repeated."
 )
-@click.option("--deny-licence", multiple=True, metavar="ID", help="Refuse it; may be repeated.")
+@click.option("--deny-licence", multiple=True, metavar="ID", help="Refuse these; may be repeated.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def check(  # noqa: PLR0913 – options of a command
     repo_id: str,
@@ -78,11 +78,12 @@ def check(  # noqa: PLR0913 – options of a command
     deny_licence: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Say whether Bedrock can import REPO_ID, with every finding at once.
+    """Check whether Bedrock can import REPO_ID, and list every finding.
 
-    Reads metadata and headers, not one weight. HF_TOKEN may hold a token for gated repositories.
-    With AWS credentials the account is checked too: names, quotas, imports of before.
-    Exit code 0: importable. 1: refused. 2: wrong usage, or the Hub cannot be reached.
+    Reads metadata and headers, but no weights. For a gated repository, set HF_TOKEN to a token.
+    With AWS credentials, also checks the account: names, quotas, earlier imports.
+    Exit code 0: importable. 1: refused. 2: wrong usage, or the Hub is unavailable or refuses
+    access.
     """
     console = Console(stderr=as_json)
     try:
@@ -130,12 +131,12 @@ def _check_account(wanted: WantedImport, region: str) -> list[Finding]:
     try:
         session = boto3.Session(region_name=region)
         if session.get_credentials() is None:
-            return [account_not_checked("there are no AWS credentials")]
+            return [account_not_checked("no AWS credentials were found")]
         clients = AccountClients(
             session.client("bedrock", config=ACCOUNT_CALLS),
             session.client("service-quotas", config=ACCOUNT_CALLS),
         )
-        # Whoever runs this may be allowed less than the stack is.
+        # The caller may have fewer permissions than the stack.
         return check_account(clients, wanted, must_know=False)
     except (AwsUnavailableError, BotoCoreError) as error:
         return [account_not_checked(str(error))]
@@ -146,10 +147,12 @@ def _endpoint(hub: str) -> Iterator[str]:
     if hub.startswith(("http://", "https://")):
         yield hub.rstrip("/")
         return
-    # The stand-in for the Hub is for a folder only.
+    # Only a folder needs the local Hub.
     from model_import_cli.folder_hub.server import LocalHub  # noqa: PLC0415
 
     if not Path(hub).is_dir():
-        raise click.BadParameter(f"{hub} is no folder and no URL", param_hint="--hub")
+        raise click.BadParameter(
+            f"{hub} is neither a folder nor an http(s) URL", param_hint="--hub"
+        )
     with LocalHub.from_directory(Path(hub)) as server:
         yield server.endpoint

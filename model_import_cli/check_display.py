@@ -1,4 +1,4 @@
-"""A check as a person reads it in a terminal: verdict, model, what stands in the way, forecast."""
+"""Prints the report of a check in a terminal: verdict, model, findings, forecast."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
 
 _COLOURS: Final = {"error": "red", "normalised": "cyan", "warning": "yellow"}
 _HEADINGS: Final = {
-    "error": "What refuses it",
-    "normalised": "What is put right in the copy",
-    "warning": "What to know",
+    "error": "Errors",
+    "normalised": "Corrected in the copy",
+    "warning": "Warnings",
 }
 _BOX: Final = box.SIMPLE_HEAD
 _PLACES_SHOWN: Final = 5
 
 
 def show(console: Console, report: CheckReport) -> None:
-    """Print a report, as wide as the terminal is."""
+    """Print a report at the width of the terminal."""
     console.print(_title(report), soft_wrap=True, highlight=False)
     if report.plan is not None:
         console.print(Padding(_model(report.plan), (1, 0, 0, 0)), highlight=False)
     for severity, findings in groupby(report.findings, key=lambda finding: finding.severity):
         console.print(Text(f"\n{_HEADINGS[severity]}", style=f"bold {_COLOURS[severity]}"))
         console.print(_findings(list(findings), _COLOURS[severity]))
-    if report.importable and report.plan is not None:
-        console.print(Text("\nForecast: nothing of it is measured on this model", style="bold"))
-        console.print(_forecast(report.plan.forecast.to_dict()))
+    if report.importable and report.forecast:
+        console.print(Text("\nForecast, not measured on this model", style="bold"))
+        console.print(_forecast(report.forecast))
 
 
 def _title(report: CheckReport) -> Text:
@@ -71,26 +71,24 @@ def _model(plan: Plan) -> Table:
         "Model",
         ", ".join(
             (
-                (model.architecture or "no class named")
-                + (f" ({model.kind})" if model.kind else ""),
-                f"{model.parameters:,} parameters"
-                if model.parameters
-                else "parameters not counted",
-                model.dtype or "precision not known",
+                (plan.architecture or "architecture not stated")
+                + (f" ({report.kind})" if report.kind else ""),
+                f"{plan.parameters:,} parameters" if plan.parameters else "parameters unknown",
+                plan.dtype or "precision unknown",
             )
         ),
     )
     context = f"{model.context_length:,} tokens" if model.context_length else "not stated"
     grid.add_row("Context", context)
-    grid.add_row("Weights", f"{size(model.weights_bytes)} in {_files(model.weights_files)}")
-    grid.add_row("Licence", model.licence or "none named")
-    grid.add_row("Chat template", model.chat_template or "none")
-    grid.add_row("On Bedrock", plan.wanted.model_name)
+    grid.add_row("Weights", f"{size(plan.bytes or 0)} in {_files(plan.files or 0)}")
+    grid.add_row("Licence", report.licence or "not stated")
+    grid.add_row("Chat template", report.chat_template or "none")
+    grid.add_row("Name on Bedrock", plan.model_name)
     return grid
 
 
 def _findings(findings: list[Finding], colour: str) -> Table:
-    """Return a table of findings; those that say the same of many places share a row."""
+    """Return a table of findings; equal findings at several places share a row."""
     table = Table(box=_BOX, show_lines=True, show_header=False, show_edge=False)
     table.add_column(style=colour, no_wrap=True)
     table.add_column(overflow="fold", ratio=1)
@@ -112,7 +110,7 @@ def _lines(group: list[Finding]) -> Iterator[Text]:
     for finding in group[:_PLACES_SHOWN]:
         yield Text.assemble((finding.where, "bold"), f": {finding.found.rstrip('.…')}.")
     if (more := len(group) - _PLACES_SHOWN) > 0:
-        yield Text(f"… and {more} more; --json names every one.")
+        yield Text(f"… and {more} more; --json lists all of them.")
     if accepted := group[0].accepted:
         yield Text(accepted)
     if remedy := group[0].remedy:

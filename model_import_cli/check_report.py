@@ -1,10 +1,10 @@
-"""What `model-import check` has to tell, as an object and as the JSON that `--json` prints."""
+"""The report of `model-import check`, as an object and as the JSON that `--json` prints."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from model_import.findings.finding import Finding
 
@@ -13,23 +13,38 @@ if TYPE_CHECKING:
     from model_import.assessment.plan import Plan
     from model_import.errors import ModelImportError
 
-_MODEL: Final = {
-    "files": "weights_files",
-    "bytes": "weights_bytes",
-    "dtype": "dtype",
-    "architecture": "architecture",
-    "context_length": "context_length",
-    "parameters": "parameters",
-    "model_name": "model_name",
-}
-"""What `--json` tells of the model, by the fields of a plan and of its figures."""
+
+@dataclass(frozen=True, slots=True)
+class PlannedModel:
+    """The figures of a model; a figure that could not be read is None."""
+
+    files: int | None = None
+    bytes: int | None = None
+    dtype: str | None = None
+    architecture: str | None = None
+    context_length: int | None = None
+    parameters: int | None = None
+    model_name: str | None = None
+
+    @classmethod
+    def of(cls, verdict: Verdict, model_name: str) -> PlannedModel:
+        """Return the figures of a verdict."""
+        return cls(
+            files=verdict.weights_files,
+            bytes=verdict.weights_bytes,
+            dtype=verdict.dtype,
+            architecture=verdict.architecture,
+            context_length=verdict.context_length,
+            parameters=verdict.parameters,
+            model_name=model_name,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """The whole of a check; the findings that refuse come first.
+    """The result of a check; errors come first among its findings.
 
-    A repository that could not even be read has no `commit` and no `plan`.
+    `kind`, `licence` and `chat_template` (its file) are printed for a person only.
     """
 
     repo_id: str
@@ -45,7 +60,7 @@ class CheckReport:
 
     @classmethod
     def of_refusal(cls, repo_id: str, error: ModelImportError) -> CheckReport:
-        """Return the report on a repository that could not even be read."""
+        """Return the report on a repository that could not be read."""
         code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__.removesuffix("Error"))
         finding = Finding(code.upper(), "error", repo_id, str(error).rstrip("."), "", "")
         return cls(repo_id, None, (finding,))

@@ -1,4 +1,4 @@
-"""What a stack has made that is billed: found by the stack's own lists and tags, and removed."""
+"""Finds and removes the billed resources of a stack, by its resource list and its tag."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 STACK: Final = "stack"
-"""The kind of the stack itself."""
+"""The `kind` of the leftover that is the stack itself."""
 
 
 class RemovalRefusedError(Exception):
-    """Something stays although it was to be removed."""
+    """S3 did not delete an object that was to be removed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """The services in which a stack leaves something."""
+    """Clients of the services in which a stack leaves resources."""
 
     bedrock: BedrockClient
     cloudformation: CloudFormationClient
@@ -41,7 +41,7 @@ class Clients:
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """One thing that is billed; `remove` is None for what only time removes."""
+    """A billed resource; `remove` is None for one that cannot be removed and ends by itself."""
 
     kind: str
     name: str
@@ -54,9 +54,9 @@ class Leftover:
 
 
 class StackRemains:
-    """All that there is of a stack, deployed or deleted in the last 90 days.
+    """The billed resources of a stack that is deployed, or was deleted in the last 90 days.
 
-    CloudFormation forgets a deleted stack after that; its imported models are found by their tag.
+    CloudFormation lists a deleted stack no longer than that; imported models are found by tag.
     """
 
     def __init__(self, clients: Clients, stack_name: str) -> None:
@@ -65,10 +65,11 @@ class StackRemains:
 
     @property
     def is_deployed(self) -> bool:
+        """Return whether the stack exists."""
         return self._stack_status() is not None
 
     def running_executions(self) -> list[str]:
-        """Return the ARNs of executions that would make more of it."""
+        """Return the ARNs of running executions, which would create more resources."""
         if not self.is_deployed:
             return []
         return [
@@ -81,7 +82,7 @@ class StackRemains:
         ]
 
     def find(self) -> list[Leftover]:
-        """Return all that is billed, in an order in which it can be removed."""
+        """Return every billed resource, in an order in which they can be removed."""
         return [
             *self._buckets(),
             *self._stack(),
@@ -95,14 +96,14 @@ class StackRemains:
         try:
             (stack,) = self._clients.cloudformation.describe_stacks(StackName=self._name)["Stacks"]
         except ClientError as error:
-            # CloudFormation has no name of its own for a stack that is not there.
+            # CloudFormation has no specific error code for a stack that does not exist.
             if error.response["Error"]["Code"] == "ValidationError":
                 return None
             raise
         return stack["StackStatus"]
 
     def _physical_ids(self, resource_type: str) -> list[str]:
-        """Return the ids of resources of the stack and of deleted stacks of its name."""
+        """Return the ids of resources of the stack and of deleted stacks with the same name."""
         cloudformation = self._clients.cloudformation
         deleted = [
             str(stack["StackId"])
@@ -141,7 +142,7 @@ class StackRemains:
             entries = [entry for page in pages for entry in page.get("Contents", [])]
             size = sum(entry["Size"] for entry in entries)
             held = f"holds {len(entries):,} objects of {size:,} bytes"
-            # The stack deletes its own bucket, if it is empty, and still writes to it before that.
+            # Deleting the stack deletes its empty bucket, and functions may write to it until then.
             remove = _empty if self.is_deployed else _empty_and_delete
             yield Leftover("bucket", bucket, held, _bound(remove, s3, bucket))
 
@@ -172,7 +173,9 @@ class StackRemains:
                 if self._is_tagged(arn):
                     named = f"{model['modelName']} ({arn})"
                     remove = _bound(_delete_model, bedrock, arn)
-                    yield Leftover("imported model", named, "storage of its units", remove)
+                    yield Leftover(
+                        "imported model", named, "storage of its Custom Model Units", remove
+                    )
 
     def _import_jobs(self) -> Iterator[Leftover]:
         pages = self._clients.bedrock.get_paginator("list_model_import_jobs").paginate(
@@ -181,8 +184,10 @@ class StackRemains:
         for page in pages:
             for job in page["modelImportJobSummaries"]:
                 if self._is_tagged(job["jobArn"]):
-                    will = "cannot be stopped, and a model will come of it: tear down again then"
-                    yield Leftover("import job", job["jobName"], will, None)
+                    effect = (
+                        "cannot be stopped and will create a model; run teardown again afterwards"
+                    )
+                    yield Leftover("import job", job["jobName"], effect, None)
 
     def _is_tagged(self, arn: str) -> bool:
         tags = self._clients.bedrock.list_tags_for_resource(resourceARN=arn)["tags"]
@@ -197,7 +202,7 @@ def _empty(s3: S3Client, bucket: str) -> None:
     for page in s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
         for upload in page.get("Uploads", []):
             s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
-    # A page holds as many keys as can be deleted at once.
+    # A page lists at most 1,000 keys, which is also the limit of DeleteObjects.
     for listed in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
         if keys := [entry["Key"] for entry in listed.get("Contents", [])]:
             _delete_objects(s3, bucket, keys)
@@ -208,7 +213,9 @@ def _delete_objects(s3: S3Client, bucket: str, keys: list[str]) -> None:
         Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
     )
     for failure in answer.get("Errors", []):
-        raise RemovalRefusedError(f"s3://{bucket}/{failure['Key']} stays: {failure['Message']}")
+        raise RemovalRefusedError(
+            f"s3://{bucket}/{failure['Key']} was not deleted: {failure['Message']}"
+        )
 
 
 def _empty_and_delete(s3: S3Client, bucket: str) -> None:

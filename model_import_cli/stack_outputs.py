@@ -1,4 +1,4 @@
-"""What a deployed stack says of itself, for commands that are given its name."""
+"""The outputs and parameters of a deployed stack, for commands that receive its name."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class StackOutputs:
     values: dict[str, str]
     parameters: dict[str, str]
 
-    def get(self, name: str, unless: str) -> str:
-        """Return an output, or say how the stack comes to have it.
+    def get(self, name: str, remedy: str) -> str:
+        """Return an output; `remedy` says how to deploy a stack that has it.
 
         Raises:
-            ClickException: The stack has none of that name.
+            ClickException: The stack has no output of that name.
         """
         if name in self.values:
             return self.values[name]
-        raise click.ClickException(f"The stack {self.stack} has no output {name}: {unless}.")
+        raise click.ClickException(f"The stack {self.stack} has no output {name}. {remedy}")
 
 
 def read_outputs(stack: str) -> StackOutputs:
@@ -45,8 +45,8 @@ def read_outputs(stack: str) -> StackOutputs:
     )
 
 
-def telling_aws_errors[**P, R](command: Callable[P, R]) -> Callable[P, R]:
-    """Return a command that says in one line what AWS refuses, or that there is no way to it."""
+def report_aws_errors[**P, R](command: Callable[P, R]) -> Callable[P, R]:
+    """Return a command that reports AWS errors and failed connections to AWS in one line."""
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> Any:  # noqa: ANN401 – what the command returns

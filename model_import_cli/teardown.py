@@ -1,4 +1,4 @@
-"""`model-import teardown`: removes a stack with all that its deletion alone would leave behind."""
+"""`model-import teardown`: removes a stack and the resources that deleting it would leave."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from model_import_cli.leftovers import STACK, Clients, RemovalRefusedError, Stac
 
 _CLEAN, _LEFT, _NOT_DONE = 0, 1, 2
 _ROUNDS: Final = 2
-"""The stack takes most with it, so what its deletion leaves is listed anew."""
+"""Deleting the stack deletes most resources, so the remaining ones are listed again after it."""
 
 
 @click.command()
 @click.argument("stack_name")
-@click.option("--region", help="Region of the stack; else the one of the AWS configuration.")
+@click.option("--region", help="Region of the stack; by default that of the AWS configuration.")
 @click.option("--dry-run", is_flag=True, help="List what would be removed, and remove nothing.")
 @click.option("--audit", is_flag=True, help="Remove nothing; exit code 1 if anything is left.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def teardown(stack_name: str, region: str | None, *, dry_run: bool, audit: bool, yes: bool) -> None:
     """Remove STACK_NAME and its staged objects, images, log groups and imported models.
 
-    A stack of before, deleted already, is cleaned up after in the same way. Exit code 0: nothing
-    that is billed is left. 1: something is, by name. 2: it was not done, and why.
+    Also removes what an already deleted stack has left. Exit code 0: no billed resource is left.
+    1: the listed resources are left. 2: the teardown failed, for the reason printed.
     """
     remains = StackRemains(_clients(region), stack_name)
     try:
@@ -52,12 +52,12 @@ def _clients(region: str | None) -> Clients:
 
 
 def _list(remains: StackRemains) -> int:
-    """Print what is left and return how much."""
+    """Print the resources that are left and return their number."""
     left = remains.find()
     for item in left:
         click.echo(f"left: {item}")
     if not left:
-        click.echo("Nothing that is billed is left of the stack.")
+        click.echo("No billed resource of the stack is left.")
     return len(left)
 
 
@@ -69,7 +69,7 @@ def _remove(remains: StackRemains, *, yes: bool) -> None:
     for item in found:
         click.echo(f"found: {item}")
     if found and not yes:
-        click.confirm("Remove all of this for good?", abort=True)
+        click.confirm("Permanently remove all of these?", abort=True)
     for _ in range(_ROUNDS):
         for item in found:
             if item.remove is not None:

@@ -1,4 +1,4 @@
-"""`model-import watch`: the policy by which releases at the Hub are imported."""
+"""`model-import watch`: the policy that decides which Hub releases are imported."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from model_import.release.policy import Policy
 from model_import_cli.stack_outputs import (
     StackOutputs,
     read_outputs,
+    report_aws_errors,
     stack_option,
-    telling_aws_errors,
 )
 
 _WANTED, _REFUSED, _NOT_JUDGED = 0, 1, 2
@@ -33,11 +33,11 @@ class StoredPolicy:
 
     @classmethod
     def of(cls, outputs: StackOutputs) -> StoredPolicy:
-        """Return where a stack keeps its policy."""
-        return cls(outputs.get("ReleasePolicyName", "deploy its present template"))
+        """Return the stored policy of a stack."""
+        return cls(outputs.get("ReleasePolicyName", "Deploy its current template."))
 
     def read(self) -> str:
-        """Return the document as it is; an empty policy where there is none."""
+        """Return the document as stored; an empty policy if there is none."""
         ssm = boto3.client("ssm")
         try:
             return ssm.get_parameter(Name=self.parameter_name)["Parameter"]["Value"]
@@ -45,14 +45,14 @@ class StoredPolicy:
             return _EMPTY
 
     def read_document(self) -> dict[str, Any]:
-        """Return the document, to change it."""
+        """Check the document and return it parsed."""
         text = self.read()
         _check(text)
         document: dict[str, Any] = json.loads(text)
         return document
 
     def write(self, document: dict[str, Any]) -> None:
-        """Store a document that is valid."""
+        """Check a document and store it."""
         text = json.dumps(document)
         _check(text)
         boto3.client("ssm").put_parameter(
@@ -73,19 +73,23 @@ def _check(text: str) -> Policy:
 
 @click.group()
 def watch() -> None:
-    """Say which releases at the Hub are imported by themselves, and under what limits."""
+    """Choose which Hub releases are imported automatically, and within what limits."""
 
 
 @watch.command()
 @click.argument("patterns", nargs=-1, required=True, metavar="ORG/NAME…")
-@click.option("--settle-seconds", type=int, help="Seconds without a push before it is imported.")
-@click.option("--licence", "licences", multiple=True, help="Accept it, and no other not named.")
-@click.option("--model-type", "model_types", multiple=True, help="Accept it, and no other.")
-@click.option("--except", "excepted", multiple=True, metavar="ORG/NAME", help="But not these.")
-@click.option("--bytes-at-most", type=int, help="Bytes of all weights together.")
-@click.option("--usd-per-active-hour-at-most", type=float, help="Forecast, for one copy.")
+@click.option("--settle-seconds", type=int, help="Seconds without a push before an import.")
+@click.option("--licence", "licences", multiple=True, help="Accept only the named licences.")
+@click.option("--model-type", "model_types", multiple=True, help="Accept only the named types.")
+@click.option(
+    "--except", "excepted", multiple=True, metavar="ORG/NAME", help="Do not import these."
+)
+@click.option("--bytes-at-most", type=int, help="Limit for all weights together.")
+@click.option(
+    "--usd-per-active-hour-at-most", type=float, help="Limit for the forecast of one copy."
+)
 @stack_option
-@telling_aws_errors
+@report_aws_errors
 def add(  # noqa: PLR0913, PLR0917 – options of a command
     patterns: tuple[str, ...],
     settle_seconds: int | None,
@@ -98,7 +102,8 @@ def add(  # noqa: PLR0913, PLR0917 – options of a command
 ) -> None:
     """Import releases of ORG/NAME, or of ORG/PATTERN with * and ?.
 
-    The options are limits for all that is watched; each is added to, or replaces, what there is.
+    The options limit everything that is watched. A list option adds to the stored list; a number
+    replaces the stored number. Options other than numbers may be repeated.
     """
     stored = StoredPolicy.of(read_outputs(stack))
     document = stored.read_document()
@@ -118,14 +123,16 @@ def add(  # noqa: PLR0913, PLR0917 – options of a command
 @watch.command()
 @click.argument("patterns", nargs=-1, required=True, metavar="ORG/NAME…")
 @stack_option
-@telling_aws_errors
+@report_aws_errors
 def remove(patterns: tuple[str, ...], stack: str) -> None:
-    """Import no more releases of what was added under this very name."""
+    """Stop importing releases of ORG/NAME, given exactly as it was added."""
     stored = StoredPolicy.of(read_outputs(stack))
     document = stored.read_document()
     if unknown := [pattern for pattern in patterns if pattern not in document["watch"]]:
         watched = ", ".join(document["watch"]) or "nothing"
-        raise click.ClickException(f"{', '.join(unknown)} is not watched; {watched} is.")
+        raise click.ClickException(
+            f"{', '.join(unknown)} is not watched. The policy watches {watched}."
+        )
     document["watch"] = [name for name in document["watch"] if name not in patterns]
     stored.write(document)
     click.echo(f"{stack} imports releases of {', '.join(document['watch']) or 'nothing'}")
@@ -133,9 +140,9 @@ def remove(patterns: tuple[str, ...], stack: str) -> None:
 
 @watch.command("list")
 @stack_option
-@telling_aws_errors
+@report_aws_errors
 def show(stack: str) -> None:
-    """Print the policy, as it is stored."""
+    """Print the stored policy."""
     text = StoredPolicy.of(read_outputs(stack)).read()
     _check(text)
     click.echo(json.dumps(json.loads(text), indent=2, ensure_ascii=False))
@@ -147,13 +154,13 @@ def show(stack: str) -> None:
 @click.option("--hub", help="URL of the Hub; the stack's by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @stack_option
-@telling_aws_errors
+@report_aws_errors
 def explain(
     repo_id: str, revision: str | None, hub: str | None, stack: str, *, as_json: bool
 ) -> None:
-    """Say what would become of a release of REPO_ID now, and every reason why.
+    """Explain whether a release of REPO_ID would be imported now, with every reason.
 
-    Reads the Hub as the stack would; HF_TOKEN may hold a token. Starts nothing.
+    Reads the Hub as the stack does and starts nothing. For a gated repository, set HF_TOKEN.
     Exit code 0: it would be imported. 1: it would not. 2: it could not be judged.
     """
     outputs = read_outputs(stack)
@@ -179,5 +186,5 @@ def explain(
         for objection in judgement.objections:
             click.echo(f"- {objection}")
         if judgement.execution_name:
-            click.echo(f"Its import would be the execution {judgement.execution_name}")
+            click.echo(f"The execution would be named {judgement.execution_name}")
     sys.exit(_WANTED if judgement.outcome == "wanted" else _REFUSED)

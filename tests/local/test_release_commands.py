@@ -87,7 +87,7 @@ def test_what_is_added_is_watched_until_it_is_removed() -> None:
         (["add", "no-organisation"], "policy is not valid"),
         (["add", "acme/a", "--settle-seconds", "-1"], "settle_seconds"),
         (["add", "acme/a", "--stack", "other"], "does not exist"),
-        (["remove", "acme/a"], "acme/a is not watched; nothing is"),
+        (["remove", "acme/a"], "acme/a is not watched. The policy watches nothing."),
     ],
 )
 def test_what_cannot_be_stored_changes_nothing_and_is_told(
@@ -222,7 +222,7 @@ def test_a_webhook_that_the_hub_refuses_is_told_without_the_secret(
 
     assert posted
     assert result.exit_code == 1
-    assert "The Hub refuses the webhook" in result.output
+    assert "The Hub refused the webhook" in result.output
     assert SECRET not in result.output
 
 

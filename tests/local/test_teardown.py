@@ -87,7 +87,7 @@ def test_listing_names_all_that_is_billed_and_removes_nothing(story: Story) -> N
 
 def test_without_a_yes_and_for_another_stack_nothing_is_removed(story: Story) -> None:
     assert story.of_another.exit_code == 0
-    assert "Nothing that is billed is left" in story.of_another.output
+    assert "No billed resource of the stack is left" in story.of_another.output
     assert story.refused.exit_code == 1
     assert "removed" not in story.of_another.output + story.refused.output
 
@@ -97,7 +97,7 @@ def test_a_teardown_leaves_nothing_of_the_stack_and_all_of_others(story: Story) 
     buckets = {found["Name"] for found in account.client("s3").list_buckets()["Buckets"]}
 
     assert story.done.exit_code == 0, story.done.output
-    assert "Nothing that is billed is left" in story.done.output
+    assert "No billed resource of the stack is left" in story.done.output
     assert account.client("bedrock").list_imported_models()["modelSummaries"] == []
     assert account.client("logs").describe_log_groups()["logGroups"] == []
     assert story.bucket not in buckets
