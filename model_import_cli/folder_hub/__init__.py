@@ -1,1 +1,1 @@
-"""A Hub that serves a folder, and refuses what the Hub refuses."""
+"""A Hub that serves a folder, and refuses the same requests as the Hub."""

@@ -1,4 +1,4 @@
-"""What the Hub itself answers: model metadata, trees, access, and where a file is to be had."""
+"""The answers of the Hub itself: model metadata, trees, access, and locations of files."""
 
 import json
 import re
@@ -22,13 +22,13 @@ from model_import_cli.folder_hub.repositories import (
     Snapshot,
 )
 
-# Entries a page of a listing; with `expand`, which costs the Hub more, fewer.
+# Entries per page of a listing. `expand` costs the Hub more, so its pages are shorter.
 _PAGE_ENTRIES = 1000
 _EXPANDED_PAGE_ENTRIES = 50
 _DISCUSSIONS_PAGE_ENTRIES = 50
 _PULL_REF = "refs/pr/"
 _OPEN = ("draft", "open")
-# Requests an anonymous address has in a window (hub-docs rate-limits.md, 2026-08-22).
+# Requests that an anonymous address may send in a window (hub-docs rate-limits.md, 2026-08-22).
 _API_QUOTA = 500
 _RESOLVERS_QUOTA = 3000
 _WINDOW_SECONDS = 300
@@ -42,7 +42,7 @@ type Json = Any
 
 
 class HubSite:
-    """Answers as huggingface.co does for the models it holds."""
+    """Answers as huggingface.co does, for the given repositories."""
 
     role: Literal["hub"] = "hub"
 
@@ -73,7 +73,7 @@ class HubSite:
             exhausted = _rate_limit(request, remaining=0, reset_seconds=fault.reset_seconds)
             raise HttpError(
                 fault.status,
-                "The Hub fails as it was told to",
+                "The local Hub injects this failure",
                 exhausted if fault.status == 429 else None,  # noqa: PLR2004 Too Many Requests
             )
         asked_method = "GET" if request.method == "HEAD" else request.method
@@ -251,7 +251,7 @@ class HubSite:
         )
 
     def _repository(self, request: Request, repo_id: str) -> Repository:
-        """Returns the repository if the caller may know of it."""
+        """Returns the repository if the caller may see that it exists."""
         token = self._token(request)
         repository = self._repositories.get(repo_id)
         if repository is not None and (
@@ -324,19 +324,23 @@ def _model_info(repository: Repository, snapshot: Snapshot, *, blobs: bool) -> d
 
 
 def _card(snapshot: Snapshot) -> dict[str, Json]:
-    """Returns what the Hub makes of the head of README.md; without one it says nothing of it."""
+    """Returns the fields that the Hub takes from the metadata block of README.md, if any."""
     readme = snapshot.files.get("README.md")
     try:
         loaded = metadata_load(readme.location) if readme else None
-    except (ValueError, YAMLError):  # the Hub shows a warning on the page, and no card
+    except (ValueError, YAMLError):  # The Hub shows a warning and no card.
         loaded = None
     card: dict[str, Json] = json.loads(json.dumps(loaded or {}, default=str))
     licences = card.get("license", [])
     tags = [f"license:{name}" for name in (licences if isinstance(licences, list) else [licences])]
-    said: dict[str, Json] = {
+    fields: dict[str, Json] = {
         name: card[name] for name in ("library_name", "pipeline_tag") if name in card
     }
-    return {"tags": [*card.get("tags", []), *tags], **({"cardData": card} if card else {}), **said}
+    return {
+        "tags": [*card.get("tags", []), *tags],
+        **({"cardData": card} if card else {}),
+        **fields,
+    }
 
 
 def _security_status(repository: Repository, snapshot: Snapshot) -> Json:
@@ -406,7 +410,7 @@ def _is_listed(path: str, folder: str, *, recursive: bool) -> bool:
 
 
 def _asked_paths(request: Request) -> tuple[list[str], bool]:
-    """Returns `paths` and `expand`, sent as JSON by some clients and as a form by others."""
+    """Returns `paths` and `expand`; some clients send them as JSON, others as a form."""
     if request.headers.get_content_type() == "application/json":
         asked = json.loads(request.body)
         return asked["paths"], bool(asked.get("expand"))
@@ -447,7 +451,7 @@ def _error_answer(request: Request, error: HttpError) -> Answer:
 def _rate_limit(
     request: Request, *, remaining: int | None = None, reset_seconds: int = _WINDOW_SECONDS
 ) -> dict[str, str]:
-    """Returns the headers that every answer of the Hub carries; it sends no Retry-After."""
+    """Returns the rate limit headers of every answer; the Hub sends no Retry-After."""
     resolver = not request.path.startswith("/api/") or "/resolve-cache/" in request.path
     kind, quota = ("resolvers", _RESOLVERS_QUOTA) if resolver else ("api", _API_QUOTA)
     left = quota - 1 if remaining is None else remaining

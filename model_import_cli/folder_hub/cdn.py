@@ -1,4 +1,4 @@
-"""The host that large files are redirected to: locations that are signed, expire, and bind."""
+"""The host of large files: locations that are signed, expire, and allow one range."""
 
 import hashlib
 import hmac
@@ -26,7 +26,7 @@ _TWO_CREDENTIALS = (
 
 
 class SignedLocations:
-    """Signs and checks locations byte for byte: parameters in another order do not pass."""
+    """Signs and checks locations byte for byte; parameters in another order are refused."""
 
     def __init__(self, url_seconds: float, clock: Callable[[], float]) -> None:
         self._url_seconds = url_seconds
@@ -74,7 +74,7 @@ class SignedLocations:
         return parameters
 
     def revoke(self, request: Request) -> None:
-        """Lets the location asked for count as expired."""
+        """Makes the requested location expired from now on."""
         with self._revoked_lock:
             self._revoked.add(request.query)
 
@@ -83,7 +83,7 @@ class SignedLocations:
 
 
 class CdnSite:
-    """Answers at signed locations, and only with the bytes of large files."""
+    """Serves the bytes of large files, at signed locations only."""
 
     role: Literal["cdn"] = "cdn"
 
@@ -104,7 +104,7 @@ class CdnSite:
     def _answer(self, request: Request) -> Answer:
         fault = self._faults.take(request.line, "status")
         if fault is not None:
-            raise HttpError(fault.status, "The CDN fails as it was told to")
+            raise HttpError(fault.status, "The local CDN injects this failure")
         if "Authorization" in request.headers:
             raise HttpError(400, _TWO_CREDENTIALS, {"Content-Type": "application/xml"})
         parameters = self._locations.check(request)
@@ -113,7 +113,7 @@ class CdnSite:
             raise HttpError(403, "Auth failed: expired")
         file, sha256 = self._file(request)
         headers = {
-            # The real one is the file's Xet hash: 64 hex digits that are not its SHA-256.
+            # The CDN sends the file's Xet hash: 64 hex digits that are not its SHA-256.
             "ETag": f'"{hashlib.sha256(sha256.encode()).hexdigest()}"',
             "Content-Disposition": parameters["response-content-disposition"][0],
         }
@@ -125,11 +125,11 @@ class CdnSite:
             file = repository.large_file(unquote(parts["path"]), parts["sha256"])
             if file is not None:
                 return file, parts["sha256"]
-        raise HttpError(404, "The file has changed or gone since its location was signed")
+        raise HttpError(404, "The file was changed or removed after its location was signed")
 
 
 def content_disposition(path: str) -> str:
-    """Returns the header that names a download, whatever characters its name has."""
+    """Returns the header that names a download, for a name with any characters."""
     name = PurePosixPath(path).name
     ascii_name = name.encode("ascii", "replace").decode().replace('"', "_")
     return f"inline; filename*=UTF-8''{quote(name)}; filename=\"{ascii_name}\";"

@@ -1,4 +1,4 @@
-"""Faults that the local Hub commits on request, so that a client's recovery can be tested."""
+"""Faults that the local Hub injects on request, to test how a client recovers."""
 
 import re
 import threading
@@ -22,20 +22,22 @@ FaultKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that goes wrong with the requests that match.
+    """A fault that is injected into the requests that match.
 
     Attributes:
         kind: `status` answers with `status`; `drop` closes without an answer; `expire` makes the
-            signed location asked for count as expired from now on; `ignore_range` sends the whole
-            file with 200; `wrong_content_range` shifts the Content-Range by one; `reset`
-            (RST), `truncate` (FIN) and `stall` (waits for `FaultPlan.release`) come after
-            `after_bytes` of a body that is longer; `flip_byte` inverts the byte at `offset` of the
-            file, in every answer that contains it; `overlong` sends 100 bytes more than the range.
-        match: regular expression searched in "METHOD path", the path decoded and without query.
-        times: how many requests are struck; None: all.
-        skip: how many requests that would be struck pass first.
+            requested signed location expired from now on; `ignore_range` sends the whole file
+            with 200; `wrong_content_range` shifts the Content-Range by one; `reset` (RST),
+            `truncate` (FIN) and `stall` (waits for `FaultPlan.release`) interrupt a body that is
+            longer than `after_bytes` after that many bytes; `flip_byte` inverts the byte at
+            `offset` of the file, in every answer that contains it; `overlong` sends 100 bytes more
+            than the range.
+        match: regular expression that is searched for in "METHOD path"; the path is decoded and
+            without query.
+        times: number of requests that the fault strikes; None: all.
+        skip: number of matching requests that pass before it strikes.
         status: of kind `status`; 429 comes with the Hub's RateLimit headers.
-        reset_seconds: what those headers say of the time until the next window.
+        reset_seconds: the time until the next window, as those headers state it.
         after_bytes: of the body of one answer, not of the file.
         offset: in the file.
     """
@@ -72,7 +74,7 @@ class _ArmedFault:
 
 
 class FaultPlan:
-    """The faults still to come, used up by the server's threads."""
+    """The faults that are still to be injected; the server's threads take them."""
 
     def __init__(self, faults: Iterable[Fault] = ()) -> None:
         self._lock = threading.Lock()
@@ -92,12 +94,12 @@ class FaultPlan:
 
     @property
     def struck(self) -> tuple[Fault, ...]:
-        """The faults committed so far, once for each request."""
+        """The faults injected so far, once for each request."""
         with self._lock:
             return tuple(self._struck)
 
     def take_struck(self) -> tuple[Fault, ...]:
-        """Returns the faults committed since it was last called, once for each request."""
+        """Returns the faults injected since the last call, once for each request."""
         with self._lock:
             struck, self._struck = tuple(self._struck), []
             return struck
@@ -125,17 +127,17 @@ class FaultPlan:
         released.wait()
 
     def wait_until_stalled(self, timeout_seconds: float = 900) -> bool:
-        """Waits for one more answer to be held; returns whether it came to that in time."""
+        """Waits until one more answer is held; returns whether that happened in time."""
         return self._stalled.acquire(timeout=timeout_seconds)
 
     def release(self) -> None:
-        """Lets the answers that are held now go on."""
+        """Resumes the answers that are held now."""
         with self._lock:
             released, self._released = self._released, threading.Event()
         released.set()
 
     def close(self) -> None:
-        """Lets every held answer go, and holds none from now on."""
+        """Resumes every held answer, and holds none from now on."""
         with self._lock:
             self._closed = True
         self.release()

@@ -1,4 +1,4 @@
-"""HTTP/1.1 for the local Hub: requests, answers, byte ranges, and a server that ends at once."""
+"""HTTP/1.1 for the local Hub: requests, answers, byte ranges, and a server that stops at once."""
 
 import re
 import socket
@@ -29,7 +29,7 @@ _SURPLUS = b"\0" * 100
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it came; `path` and `query` are still percent-encoded."""
+    """A request as received; `path` and `query` are still percent-encoded."""
 
     method: str
     path: str
@@ -94,15 +94,15 @@ class HttpError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class LoggedRequest:
-    """What was asked and how it was answered.
+    """A request and how it was answered.
 
     Attributes:
-        role: the host that was asked.
+        role: the host that received the request.
         path: decoded, without query.
         range_header: as sent, such as `bytes=0-99`.
-        with_authorization: whether an Authorization header came along.
+        with_authorization: whether the request had an Authorization header.
         status: 0 when a fault dropped the connection instead.
-        body_bytes: what the answer's header promised of its body; 0 for HEAD.
+        body_bytes: length of the body according to the answer's header; 0 for HEAD.
     """
 
     role: Role
@@ -116,7 +116,7 @@ class LoggedRequest:
 
 
 class RequestLog:
-    """The latest requests in the order of their answers; each is in before its answer is out."""
+    """The latest requests by order of answer; each is logged before its answer is sent."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -152,9 +152,9 @@ def file_answer(
     headers: Mapping[str, str],
     faults: FaultPlan,
 ) -> Answer:
-    """Returns the whole file with 200, the range asked for with 206, or 416.
+    """Returns the whole file with 200, the requested range with 206, or 416.
 
-    As servers do, it ignores a range that it cannot read and a list of several.
+    Like other servers, it ignores a range that it cannot parse and a list of ranges.
     """
     headers = {"Accept-Ranges": "bytes", "Content-Type": "application/octet-stream", **headers}
     whole = FileSlice(location, 0, size_bytes)
@@ -173,7 +173,7 @@ def file_answer(
 
 
 def _wanted_bytes(range_header: str | None, size_bytes: int) -> range | None:
-    """Returns the bytes meant; empty when the file has none of them, None without a clear range."""
+    """Returns the requested range: empty if outside the file, None if there is no valid one."""
     parts = _BYTE_RANGE.fullmatch(range_header or "")
     if parts is None or parts[0] == "bytes=-":
         return None
@@ -186,7 +186,7 @@ def _wanted_bytes(range_header: str | None, size_bytes: int) -> range | None:
 
 
 class Site(Protocol):
-    """What a host answers; the server turns it into HTTP."""
+    """The answers of a host; the server turns them into HTTP."""
 
     @property
     def role(self) -> Role: ...
@@ -195,7 +195,7 @@ class Site(Protocol):
 
 
 class SiteServer(ThreadingTCPServer):
-    """Serves one site on a port of this machine, a thread for each connection, until `close`.
+    """Serves one site on a port of this machine until `close`, with a thread per connection.
 
     `http.server.HTTPServer` would look up its own host name, which can take seconds.
     """
@@ -233,7 +233,7 @@ class SiteServer(ThreadingTCPServer):
     def close(self) -> None:
         """Stops listening and ends every connection, idle or not; no thread is left."""
         self._closing.set()
-        # A connection of our own wakes the accept loop.
+        # This connection wakes the accept loop.
         socket.create_connection(self.socket.getsockname()).close()
         self._accepting.join()
         self.server_close()
@@ -274,7 +274,7 @@ class SiteServer(ThreadingTCPServer):
                 del self._connections[threading.current_thread()]
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 as the base
-        # A client that goes away is no error of the server.
+        # A client that disconnects is not an error of the server.
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -296,7 +296,7 @@ class _Connection(BaseHTTPRequestHandler):
         self._serve()
 
     def log_message(self, *_: object) -> None:
-        """Keeps quiet: the request log is for programs."""
+        """Prints nothing; the request log is for programs."""
 
     def _serve(self) -> None:
         request = self._read_request()
@@ -369,7 +369,7 @@ class _Connection(BaseHTTPRequestHandler):
 
     def _reset(self) -> None:
         self.close_connection = True
-        # Without lingering, close sends RST; shutdown, which would send FIN first, finds no socket.
+        # close sends RST if the linger time is 0; detach keeps shutdown from sending FIN first.
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         socket.close(self.connection.detach())
 
@@ -386,7 +386,7 @@ def _offset(body: bytes | FileSlice) -> int:
 
 
 def _header_text(text: str) -> str:
-    """Returns the text as a header may carry it: printable ASCII on one line."""
+    """Returns the text in a form that a header allows: printable ASCII on one line."""
     return "".join(
         character if character.isascii() and character.isprintable() else "?" for character in text
     )

@@ -23,25 +23,25 @@ _SETTINGS = frozenset(
 
 # The Hub refuses a larger file in plain git: "files larger than 10 MiB".
 _LFS_BYTES = 10 * 1024**2
-# The .gitattributes that the Hub puts into a new model repository, and the formats it adds since.
+# The .gitattributes that the Hub puts into a new model repository, and formats added since.
 _LFS_NAME = re.compile(
     r".+\.(7z|arrow|bin|bz2|ckpt|ftz|gguf|gz|h5|joblib|lfs\..+|mlmodel|model|msgpack|npy|npz|onnx|ot"
     r"|parquet|pb|pickle|pkl|pt|pth|rar|safetensors|tar|tar\..+|tflite|tgz|wasm|xz|zip|zst)"
     r"|.*tfevents.*"
 )
-# Settings of this server, and what git and `hf download --local-dir` leave in a folder.
+# Settings of this server, and folders that git and `hf download --local-dir` create.
 _UNSERVED_NAMES = frozenset({SETTINGS_NAME, ".git", ".cache"})
 _SIGNATURE = b"Local Hub <hub@localhost> 1704067200 +0000"
 _COMMIT_PREFIX = re.compile(r"[0-9a-f]{7,40}")
 _ROOT = PurePosixPath()
 
-# One scan at a time: a large file is hashed once, however many requests ask for it first.
+# One scan at a time, so that concurrent requests hash a large file only once.
 _SCANNING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class LfsPointer:
-    """What git holds in place of a large file."""
+    """The content that git stores in place of a large file."""
 
     sha256: str
     size_bytes: int
@@ -77,7 +77,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class PullRequest:
-    """What is said of the proposal behind a ref `refs/pr/…`."""
+    """The Hub's data about the pull request of a ref `refs/pr/…`."""
 
     title: str = "Adding `safetensors` variant of this model"
     author: str = "SFconvertbot"
@@ -92,13 +92,13 @@ class Repository:
         repo_id: `ORG/NAME`.
         directory: the content of `main`.
         gated: whether its files, not its listing, need approval.
-        private: whether it looks missing to everyone without access.
+        private: whether the Hub hides it from everyone without access.
         allowed_tokens: the tokens of users that may read it when gated or private.
         refs: further full ref names (`refs/heads/…`, `refs/tags/…`, `refs/pr/…`) and their content;
             two refs to equal content are one commit.
-        pull_requests: the proposal behind a ref `refs/pr/…`, where it is none of the converter's.
-        disabled: whether the Hub has closed it.
-        scan: what the Hub's scanners say of a file other than that it is safe.
+        pull_requests: the pull request of a ref `refs/pr/…`, if it is not the converter's.
+        disabled: whether the Hub has disabled it.
+        scan: the level that the Hub's scanners give a file; files not listed are safe.
     """
 
     repo_id: str
@@ -113,7 +113,7 @@ class Repository:
 
     @classmethod
     def from_directory(cls, directory: Path) -> Self:
-        """Returns the repository `ORG/NAME` that the folder's last two names spell.
+        """Returns the repository `ORG/NAME`, the last two names of the folder's path.
 
         Raises:
             ValueError: `.hub.json` names a setting that does not exist.
@@ -144,7 +144,7 @@ class Repository:
         return {"refs/heads/main": self.directory, **self.refs}
 
     def snapshot(self, revision: str) -> Snapshot | None:
-        """Returns what a branch, tag, full ref or commit (7 digits or more) holds now."""
+        """Returns the current content of a branch, tag, full ref or commit (7 digits or more)."""
         heads = self.heads
         for ref in (f"refs/heads/{revision}", f"refs/tags/{revision}", revision):
             if ref in heads:
@@ -176,7 +176,7 @@ def repositories_below(directory: Path) -> list[Repository]:
         NotADirectoryError: there is no such folder.
     """
     if not directory.is_dir():
-        raise NotADirectoryError(f"{directory} is not a folder laid out ORG/NAME/…files")
+        raise NotADirectoryError(f"{directory} is not a folder. Give a folder of ORG/NAME/…files")
     return [
         Repository.from_directory(path)
         for path in sorted(directory.resolve().glob("[!.]*/[!.]*"))
@@ -185,7 +185,7 @@ def repositories_below(directory: Path) -> list[Repository]:
 
 
 def read_snapshot(directory: Path) -> Snapshot:
-    """Returns the folder's content as a commit that depends on nothing but that content."""
+    """Returns the folder's content as a commit that depends only on that content."""
     with _SCANNING:
         files = [_read_file(directory, path) for path in sorted(_served_paths(directory))]
     tree_ids = _tree_ids(files)
@@ -198,7 +198,7 @@ def read_snapshot(directory: Path) -> Snapshot:
 
 
 def _served_paths(directory: Path) -> Iterator[Path]:
-    """Yields the files of the folder, except those that a link places outside it."""
+    """Yields the files of the folder, except symbolic links to files outside it."""
     root = directory.resolve()
     for folder, folder_names, file_names in directory.walk():
         folder_names[:] = [name for name in folder_names if name not in _UNSERVED_NAMES]
@@ -233,7 +233,7 @@ def _blob_id(location: Path, _mtime_ns: int, _size_bytes: int) -> str:
 
 
 def _tree_ids(files: Iterable[RepositoryFile]) -> dict[PurePosixPath, str]:
-    """Returns the git tree id of every folder, the root among them."""
+    """Returns the git tree id of every folder, including the root."""
     entries: dict[PurePosixPath, dict[str, tuple[str, str]]] = defaultdict(dict)
     entries[_ROOT] = {}
     for file in files:

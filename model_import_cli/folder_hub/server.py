@@ -1,10 +1,10 @@
-"""A Hugging Face Hub for a folder laid out `ORG/NAME/…files`, on two ports of one machine.
+"""A local Hugging Face Hub that serves a folder of `ORG/NAME/…files`, on two ports.
 
     python -m model_import_cli.folder_hub.server DIRECTORY [--port 8080]
 
-Every file that is changed, added or removed shows at once, as a new commit of `main`. A file
-`.hub.json` in a repository's folder makes it gated, private or disabled, gives it more refs and
-files that scanners found something in:
+A changed, added or removed file is visible at once, as a new commit of `main`. A file `.hub.json`
+in a repository's folder makes it gated, private or disabled, adds refs, and lists the files in
+which scanners found something:
 `{"gated": "manual", "private": false, "allowed_tokens": ["hf_…"], "refs": {"refs/tags/v1": "."},
 "disabled": false, "scan": {"pytorch_model.bin": "unsafe"}}`.
 """
@@ -26,12 +26,12 @@ from model_import_cli.folder_hub.repositories import Repository, repositories_be
 
 
 class LocalHub:
-    """Serves repositories from construction until `close`, or as a context manager.
+    """Serves repositories from construction until `close`; also a context manager.
 
     Attributes:
         endpoint: the Hub's URL, for `HF_ENDPOINT`.
         cdn_endpoint: where large files are redirected to.
-        faults: what goes wrong; more may be added at any time.
+        faults: the faults to inject; more may be added at any time.
     """
 
     def __init__(  # noqa: PLR0913 each has its default
@@ -48,14 +48,14 @@ class LocalHub:
         """Starts to serve.
 
         Args:
-            repositories: what there is.
-            tokens: those of all users, besides the ones that repositories allow; any other is
-                refused as invalid. None: every token is some user's.
-            faults: what goes wrong from the start.
-            url_seconds: how long a signed location is good for.
-            clock: says when it is over.
-            latency_seconds: passed before each answer.
-            port: of the Hub; 0: any.
+            repositories: the repositories to serve.
+            tokens: the valid tokens, in addition to those that repositories allow; any other is
+                refused as invalid. None: every token is valid.
+            faults: the faults to inject from the start.
+            url_seconds: how long a signed location is valid.
+            clock: the clock by which it expires.
+            latency_seconds: the wait before each answer.
+            port: of the Hub; 0: any free port.
 
         Raises:
             OSError: the port is taken.
@@ -87,7 +87,7 @@ class LocalHub:
         faults: Iterable[Fault] = (),
         port: int = 0,
     ) -> Self:
-        """Serves each `ORG/NAME` folder below the directory, as its `.hub.json` says.
+        """Serves each `ORG/NAME` folder below the directory, with the settings in `.hub.json`.
 
         Raises:
             NotADirectoryError: there is no such directory.
@@ -97,14 +97,14 @@ class LocalHub:
 
     @property
     def requests(self) -> tuple[LoggedRequest, ...]:
-        """What was asked so far, of the Hub and of the CDN."""
+        """The requests so far, to the Hub and to the CDN."""
         return self._log.all()
 
     def clear_requests(self) -> None:
         self._log.clear()
 
     def close(self) -> None:
-        """Ends every connection, the stalled ones too; no thread and no socket is left."""
+        """Ends every connection, including stalled ones; leaves no thread and no socket."""
         if self._closed:
             return
         self._closed = True
@@ -124,8 +124,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m model_import_cli.folder_hub.server", description=__doc__
     )
-    parser.add_argument("directory", type=Path, help="folder laid out ORG/NAME/…files")
-    parser.add_argument("--port", type=int, default=8080, help="0: any (default: 8080)")
+    parser.add_argument("directory", type=Path, help="folder of ORG/NAME/…files")
+    parser.add_argument("--port", type=int, default=8080, help="0: any free port (default: 8080)")
     options = parser.parse_args(arguments)
     try:
         hub = LocalHub.from_directory(options.directory, port=options.port)

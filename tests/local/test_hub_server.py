@@ -1043,4 +1043,4 @@ def test_the_command_says_what_is_wrong_with_its_folder(tmp_path: Path) -> None:
     )
 
     assert done.returncode == 2
-    assert "missing is not a folder laid out ORG/NAME/…files" in done.stderr
+    assert "missing is not a folder. Give a folder of ORG/NAME/…files" in done.stderr
