@@ -1,8 +1,8 @@
-"""Runs the tests again and again on a machine that is kept busy, as a clock in a test shows there.
+"""Runs the tests repeatedly on a busy machine, to find tests that depend on the clock.
 
     python tools/busy_tests.py [--runs N] [--loops N] [-- ARGUMENTS OF PYTEST]
 
-Ends with 1 when any run failed, and leaves none of its endless loops behind, however it ends.
+The exit code is 1 if a run failed. However the program ends, it leaves no endless loop running.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ROOT: Final = Path(__file__).parents[1]
-# The pipe ends with this process, even where it is killed, and the loop with the pipe.
+# The pipe closes when this process ends, even if it is killed, and the loop ends with the pipe.
 _ENDLESS: Final = (
     "import sys, threading\n"
     "watch = threading.Thread(target=sys.stdin.read)\n"
@@ -33,11 +33,11 @@ _ENDLESS: Final = (
 
 @contextmanager
 def endless_loops(count: int) -> Iterator[None]:
-    """Have so many processes take all the time that they get, until the end of the block."""
+    """Run `count` busy processes until the end of the block."""
     command = [sys.executable, "-I", "-c", _ENDLESS]
     loops: list[subprocess.Popen[bytes]] = []
     try:
-        # Each in a session of its own: Ctrl-C at the terminal is not theirs.
+        # Each has its own session, so that Ctrl-C at the terminal does not reach it.
         loops.extend(
             subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)  # noqa: S603
             for _ in range(count)
@@ -51,7 +51,7 @@ def endless_loops(count: int) -> Iterator[None]:
 
 
 def run_tests(arguments: list[str]) -> tuple[int, str]:
-    """Run the tests; return their exit code, and how they ended for a person."""
+    """Run the tests; return their exit code and a line that tells a person how they ended."""
     command = [sys.executable, "-m", "pytest", *arguments] if arguments else ["make", "test"]
     started, used = time.monotonic(), _processor_seconds()
     code = _exit_code(command)
@@ -62,7 +62,7 @@ def run_tests(arguments: list[str]) -> tuple[int, str]:
 
 
 def _exit_code(command: list[str]) -> int:
-    # A group of its own: an end from outside is for all of it, and not for `make` alone.
+    # Its own process group, so that ending it ends all of it and not `make` alone.
     with subprocess.Popen(command, cwd=_ROOT, start_new_session=True) as tests:  # noqa: S603
         try:
             return tests.wait()
@@ -81,11 +81,11 @@ def _end(*_: object) -> None:
 
 
 def main() -> int:
-    """Run the tests as often as asked, then say how each run ended."""
+    """Run the tests the requested number of times, then print how each run ended."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--loops", type=int, default=4)
-    parser.add_argument("pytest", nargs="*", help="arguments of pytest, in place of `make test`")
+    parser.add_argument("pytest", nargs="*", help="arguments of pytest, instead of `make test`")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGHUP, _end)

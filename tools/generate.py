@@ -1,4 +1,4 @@
-"""Writes every file of the repository that is generated, or names those that are stale.
+"""Writes every generated file of the repository, or lists the stale ones.
 
 `make generate` writes them; `make lint` fails when one is stale.
 """
@@ -27,14 +27,14 @@ _BENCHMARKS: Final = ROOT / "benchmarks" / "results"
 _TRANSFER: Final = ROOT / "docs" / "transfer.md"
 _EXPORT: Final = ("export", "--frozen", "--quiet", "--no-annotate", "--no-header", "--only-group")
 _REQUIREMENTS: Final = {
-    # huggingface-hub names hf-xet, 11 MB that only downloads to disk use.
+    # huggingface-hub requires hf-xet, 11 MB that only downloads to disk use.
     "functions/requirements.txt": ("functions", "--no-hashes", "--no-emit-package", "hf-xet"),
     "functions/transfer_model/requirements.txt": ("transfer",),
 }
 
 
 def generated_files() -> Iterator[tuple[Path, Callable[[], str]]]:
-    """Yield each generated file and what returns its text."""
+    """Yield each generated file and the function that returns its text."""
     yield list_findings.PAGE, lambda: list_findings.page(CATALOGUE.values())
     for definition, picture in draw_state_machine.PICTURES.items():
         yield picture, partial(draw_state_machine.picture, definition)
@@ -47,7 +47,7 @@ def generated_files() -> Iterator[tuple[Path, Callable[[], str]]]:
 
 
 def _requirements(options: tuple[str, ...]) -> str:
-    # `uv run` says in UV which uv it is.
+    # `uv run` sets UV to its own path.
     command = [os.environ.get("UV", "uv"), *_EXPORT, *options]
     return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout  # noqa: S603
 
@@ -57,7 +57,7 @@ def _plot(result: Path) -> str:
 
 
 def stale_files() -> Iterator[tuple[Path, str]]:
-    """Yield each file that is missing or has another text, with the text that it should have."""
+    """Yield each file that is missing or differs, with its correct text."""
     for path, generate in generated_files():
         text = generate()
         if not path.exists() or path.read_text(encoding="utf-8") != text:
@@ -65,7 +65,7 @@ def stale_files() -> Iterator[tuple[Path, str]]:
 
 
 def main() -> None:
-    """Write what is stale, or with --check name it."""
+    """Write the stale files, or with --check list them."""
     parser = argparse.ArgumentParser(description="Write every generated file.")
     parser.add_argument(
         "--check", action="store_true", help="write nothing; exit 1 if one is stale"

@@ -1,4 +1,4 @@
-"""The page docs/findings.md, from the catalogue of findings."""
+"""Writes the page docs/findings.md from the catalogue of findings."""
 
 from __future__ import annotations
 
@@ -15,18 +15,17 @@ PAGE: Final = Path(__file__).parent.parent / "docs" / "findings.md"
 TITLE: Final = """\
 # Findings
 
-Everything that preflight may find. Written by `make generate` from
+All findings of preflight. `make generate` writes this page from
 [the catalogue in the code](../functions/model_import/findings/catalogue.py).
 
-An `error` refuses the repository, a `warning` refuses nothing, and what is `normalised` has been
-put right in the staged copy. A finding itself says besides in which file or tensor it is, what was
-found there and what is accepted. Where it knows a remedy for just that, it gives it in place of the
-one below.
+An `error` refuses the repository. A `warning` does not. A `normalised` value is corrected in the
+staged copy. A finding also names the file or tensor, what was found there and what is accepted. If
+it has a more specific remedy, it gives that instead of the one below.
 """
 
 
 def page(entries: Iterable[CatalogueEntry]) -> str:
-    """Return the page: a section a subject, a row a code, errors first."""
+    """Return the page: a section per subject, a row per code, errors first."""
     order = list(Subject)
     ordered = sorted(entries, key=lambda entry: (order.index(entry.subject), entry.severity))
     sections = groupby(ordered, key=lambda entry: entry.subject)
