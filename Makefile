@@ -14,7 +14,7 @@ release: $(UV)
 test: $(UV)
 	$(RUN) pytest -n 3 --dist worksteal
 
-# RUNS and LOOPS change how often, and how busy; TESTS are arguments of pytest in place of it all.
+# RUNS is the number of runs, LOOPS the number of busy processes. TESTS are arguments of pytest.
 test-busy: $(UV)
 	$(RUN) python tools/busy_tests.py --runs $${RUNS:-3} --loops $${LOOPS:-4} -- $(TESTS)
 

@@ -3,5 +3,5 @@
 import sys
 from pathlib import Path
 
-# The functions' folder is the root of their imports in a Lambda zip and in the image, so here too.
+# The folder `functions` is the import root in the Lambda zip and in the image, so also here.
 sys.path.insert(0, str(Path(__file__).parent.parent / "functions"))

@@ -35,13 +35,13 @@ _DELIVERY: Final = Path(__file__).parent.parent / "events" / "hub_webhook.json"
 @click.group()
 def main() -> None:
     """Run the whole pipeline on this machine, with no AWS account and no Docker."""
-    # Ctrl-C and a polite kill take the same way out, which ends tasks and aborts uploads.
+    # SIGTERM ends the run as Ctrl-C does: tasks are stopped and uploads aborted.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    # moto and SAM's translator log as errors what a state machine handles.
+    # moto and SAM's translator log errors that a state machine handles.
     logging.getLogger("moto").setLevel(logging.CRITICAL)
     logging.getLogger("samtranslator").setLevel(logging.CRITICAL)
-    # What is local stays local, whatever profile this shell is set up for.
+    # A profile in this shell must not send local calls to AWS.
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
 
@@ -50,18 +50,18 @@ _parameter_option = click.option(
     "--parameter",
     "parameters",
     multiple=True,
-    help="NAME=VALUE, of template.yaml; may be repeated.",
+    help="Template parameter NAME=VALUE; may be repeated.",
 )
 
 
 @main.command()
 @click.argument("repo_id")
 @click.option("--revision", help="Branch, tag or commit; main by default.")
-@click.option("--hub", help="Folder laid out ORG/NAME/…, or URL of a Hub; the shipped one if none.")
-@click.option("--input", "more_input", help="JSON object with more input of the execution.")
+@click.option("--hub", help="Folder of ORG/NAME/…, or URL of a Hub; by default the shipped folder.")
+@click.option("--input", "more_input", help="JSON object with more execution input.")
 @_parameter_option
-@click.option("--json", "as_json", is_flag=True, help="End stdout with one JSON object.")
-def run(  # noqa: PLR0913 – one a thing that may be said on the command line
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
+def run(  # noqa: PLR0913 – options of a command
     repo_id: str,
     revision: str | None,
     hub: str | None,
@@ -115,12 +115,12 @@ def run(  # noqa: PLR0913 – one a thing that may be said on the command line
     "--delivery",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     default=_DELIVERY,
-    help="What the Hub posts; events/hub_webhook.json if none.",
+    help="Payload that the Hub posts; events/hub_webhook.json by default.",
 )
-@click.option("--hub", help="Folder laid out ORG/NAME/…, or URL of a Hub; the shipped one if none.")
+@click.option("--hub", help="Folder of ORG/NAME/…, or URL of a Hub; by default the shipped folder.")
 @_parameter_option
 def release(delivery: Path, hub: str | None, parameters: tuple[str, ...]) -> None:
-    """Post a delivery of a Hub webhook, and show what becomes of the release.
+    """Deliver a payload of a Hub webhook, and follow the release that it announces.
 
     Exit code 0: the model was imported and answered. 1: it was not. 2: wrong usage.
     """
@@ -153,13 +153,13 @@ def release(delivery: Path, hub: str | None, parameters: tuple[str, ...]) -> Non
 
 
 @main.command()
-@click.option("--port", default=5000, show_default=True, help="Of the local AWS, on 127.0.0.1.")
-@click.option("--hub", help="Folder laid out ORG/NAME/…, or URL of a Hub; the shipped one if none.")
+@click.option("--port", default=5000, show_default=True, help="Port of the local AWS on 127.0.0.1.")
+@click.option("--hub", help="Folder of ORG/NAME/…, or URL of a Hub; by default the shipped folder.")
 @_parameter_option
 def serve(port: int, hub: str | None, parameters: tuple[str, ...]) -> None:
-    """Keep a local AWS up, with the stack deployed, for the AWS CLI, boto3 and webhooks."""
+    """Run a local AWS with the stack deployed, for the AWS CLI, boto3 and webhooks."""
     chosen = _template_parameters(parameters)
-    # ARNs have what it would take for the names of emoji.
+    # rich would read parts of ARNs as names of emoji.
     console = Console(emoji=False)
 
     def tell(line: str) -> None:
@@ -187,24 +187,24 @@ def serve(port: int, hub: str | None, parameters: tuple[str, ...]) -> None:
             announcements, display = Announcements(aws), Display(console)
             while True:
                 display.announced(announcements.new())
-                time.sleep(_LOOK_SECONDS)
+                time.sleep(_POLL_SECONDS)
     except KeyboardInterrupt:
         console.print("Stopped; nothing is left running.")
     except SystemExit:
         raise click.UsageError(f"Port {port} is taken; choose another with --port.") from None
 
 
-_LOOK_SECONDS: Final = 0.5
+_POLL_SECONDS: Final = 0.5
 _NEXT: Final = """\
 aws stepfunctions start-execution --state-machine-arn {arn} \
 --input '{{"repo_id": "model-import/Tiny-Quiz-Llama-Instruct"}}'
-# Ctrl-C ends it."""
+# Stop with Ctrl-C."""
 
 
 def _releasing(settings: LocalSettings, parameters: tuple[tuple[str, str], ...]) -> LocalSettings:
-    """Return settings with all that releases may come by switched on, unless parameters differ."""
-    ways = (("ReleaseWebhook", "ENABLED"), ("WatchSchedule", "rate(15 minutes)"))
-    return dataclasses.replace(settings, parameters=(*ways, *parameters))
+    """Return settings that enable the webhook and the schedule, unless `parameters` differ."""
+    enabled = (("ReleaseWebhook", "ENABLED"), ("WatchSchedule", "rate(15 minutes)"))
+    return dataclasses.replace(settings, parameters=(*enabled, *parameters))
 
 
 def _settings(hub_endpoint: str) -> LocalSettings:
@@ -217,8 +217,8 @@ def _template_parameters(given: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     for text in given:
         name, equals, value = text.partition("=")
         if not equals or name not in known:
-            accepted = f"{text!r} is not NAME=VALUE with one of {', '.join(known)}"
-            raise click.BadParameter(accepted, param_hint="--parameter")
+            message = f"{text!r} is not NAME=VALUE with one of {', '.join(known)}"
+            raise click.BadParameter(message, param_hint="--parameter")
         parameters.append((name, value))
     return tuple(parameters)
 
@@ -240,7 +240,9 @@ def _hub_endpoint(hub: str | None) -> Iterator[str]:
         return
     directory = Path(hub) if hub else SHIPPED_HUB
     if not directory.is_dir():
-        raise click.BadParameter(f"{directory} is no folder and no URL", param_hint="--hub")
+        raise click.BadParameter(
+            f"{directory} is neither a folder nor an http(s) URL", param_hint="--hub"
+        )
     with LocalHub.from_directory(directory) as server:
         yield server.endpoint
 

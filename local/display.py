@@ -1,4 +1,4 @@
-"""What a person sees of a local run: states as they are entered, the transfer as it moves."""
+"""Shows a local run in a terminal: the states entered and the progress of the transfer."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 class Display:
-    """Writes to one stream; bars are drawn on a terminal only."""
+    """Writes to one console; draws bars only on a terminal."""
 
     def __init__(self, console: Console) -> None:
-        """Draw on a console."""
+        """Write to a console."""
         self._console = console
         self._bars = Progress(
             TextColumn("    slice {task.fields[number]}"),
@@ -41,18 +41,18 @@ class Display:
         self._started = time.monotonic()
 
     def __enter__(self) -> Self:
-        """Begin to draw."""
+        """Start to draw bars."""
         if self._console.is_terminal:
             self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the terminal as the last drawing left it."""
+        """Stop drawing; the last bars remain."""
         if self._console.is_terminal:
             self._live.stop()
 
     def note(self, text: str) -> None:
-        """Write a line of its own."""
+        """Write a line of text."""
         self._console.print(escape(text), highlight=False)
 
     def entered(self, state: str) -> None:
@@ -63,7 +63,7 @@ class Display:
         )
 
     def announced(self, messages: Iterable[PublishedMessage]) -> None:
-        """Show what people are told."""
+        """Show the announcements."""
         for message in messages:
             self._console.print(
                 f"    [green]announced[/] {escape(message.subject)}",
@@ -80,7 +80,7 @@ class Display:
                 )
 
     def task_log(self, _task_arn: str, line: str) -> None:
-        """Show a line of a transfer task's log that is no metric: a warning, or a last word."""
+        """Show a warning, an error or plain text from a transfer task's log, but no metrics."""
         try:
             entry = json.loads(line)
         except ValueError:
@@ -90,7 +90,7 @@ class Display:
             self._console.print(f"    [yellow]{escape(str(entry.get('message')))}[/]")
 
     def moved(self, changes: Mapping[int, SliceProgress]) -> None:
-        """Show how far slices are: as bars on a terminal, as a line each elsewhere."""
+        """Show the progress of slices: as bars on a terminal, else as a line per slice."""
         for number, progress in changes.items():
             rate = f"{progress.bytes_per_second / 1e6:.1f} MB/s"
             if self._console.is_terminal:
@@ -129,7 +129,7 @@ class Display:
 
 
 def _note(progress: SliceProgress) -> str:
-    """Return the state of a slice, with what a person would ask next."""
+    """Return the state of a slice, with the time left and the retries."""
     parts = [progress.error or progress.state]
     if progress.state == "running" and progress.eta_seconds is not None:
         parts.append(f"{timedelta(seconds=progress.eta_seconds)} left")

@@ -1,4 +1,4 @@
-"""One release, from the Hub's delivery to the model: what `python -m local release` shows."""
+"""Follows one release from the Hub's delivery to the model, for `python -m local release`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _START_SECONDS_AT_MOST: Final = 30
 
 
 def watch_repository(aws: LocalAws, repo_id: str) -> None:
-    """Let the policy of the stack name a repository, and no other."""
+    """Set the stack's policy to watch one repository only."""
     aws.account.client("ssm").put_parameter(
         Name=aws.stack.outputs["ReleasePolicyName"],
         Value=json.dumps({"watch": [repo_id], "settle_seconds": 60}),
@@ -29,9 +29,9 @@ def watch_repository(aws: LocalAws, repo_id: str) -> None:
 
 
 def follow_release(aws: LocalAws, delivery: bytes) -> Iterator[FollowedExecution]:
-    """Deliver a payload; yield the execution that decides, then the import that it started.
+    """Deliver a payload; yield the execution that decides, then the import that it starts.
 
-    The first is to be followed to its end before the second is asked for.
+    Follow the first to its end before you take the second.
 
     Raises:
         RuntimeError: The delivery was refused, or started nothing.

@@ -1,4 +1,4 @@
-"""What the transfer tasks of one execution say of their progress, read from the bucket."""
+"""Reads from the bucket the progress that the transfer tasks of one execution report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _READ_SECONDS: Final = 0.5
 
 @dataclass(slots=True)
 class SliceProgressReader:
-    """Reads `imports/<execution>/progress/`, twice a second at most."""
+    """Reads `imports/<execution>/progress/` at most twice a second."""
 
     s3: S3Client
     bucket: str
@@ -28,7 +28,7 @@ class SliceProgressReader:
     _etags: dict[str, str] = field(default_factory=dict, init=False)
 
     def changes(self, *, at_once: bool = False) -> Mapping[int, SliceProgress]:
-        """Return what has changed since the last call, by the number of the slice."""
+        """Return the progress that has changed since the last call, by slice number."""
         now = time.monotonic()
         if now - self._read_at < _READ_SECONDS and not at_once:
             return {}

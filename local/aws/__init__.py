@@ -1,1 +1,1 @@
-"""AWS on one machine: moto, mended, with what it lacks."""
+"""AWS on one machine: moto with corrections, and the services that it lacks."""

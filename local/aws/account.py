@@ -1,4 +1,4 @@
-"""An AWS account on one machine: where it answers, and with what credentials."""
+"""An AWS account on one machine: its endpoint and credentials."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ACCOUNT_ID = "123456789012"
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The account that moto plays, at one endpoint and in one Region."""
+    """The account that moto simulates, at one endpoint and in one Region."""
 
     endpoint: str
     region: str = "us-east-1"
@@ -21,7 +21,7 @@ class Account:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return the variables by which any AWS SDK and the AWS CLI find this account."""
+        """Return the variables that point any AWS SDK and the AWS CLI to this account."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_REGION": self.region,

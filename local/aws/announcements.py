@@ -1,4 +1,4 @@
-"""What the stack has announced, as the local SNS took it."""
+"""The announcements of the stack, as the local SNS received them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ASKING: Final = "waiting_for_approval"
 
 @dataclass(frozen=True, slots=True)
 class PublishedMessage:
-    """A message as it was published; `message` has a form for each protocol."""
+    """A published message; `message` has one form per protocol."""
 
     subject: str
     message: str
@@ -24,13 +24,13 @@ class PublishedMessage:
 
     @property
     def text(self) -> str:
-        """Return it as a mail reads."""
+        """Return the text of its email."""
         text: str = json.loads(self.message)["default"]
         return text
 
     @property
     def asks(self) -> bool:
-        """Return whether somebody has to answer it."""
+        """Return whether it asks a person for a decision."""
         return bool(self.attributes.get("kind", {}).get("Value") == _ASKING)
 
 
@@ -38,14 +38,14 @@ class Announcements:
     """Reads the messages of the stack's topic, each once."""
 
     def __init__(self, aws: LocalAws) -> None:
-        """Read from the first message on."""
+        """Start at the first message."""
         arn = aws.stack.outputs["AnnouncementTopicArn"]
         self._topic = sns_backends[aws.account.id][aws.account.region].topics[arn]
         self._event_bus = aws.event_bus
         self._read = 0
 
     def new(self, *, settled: bool = False) -> list[PublishedMessage]:
-        """Return what was published since; if settled, of all events so far."""
+        """Return the new messages; if `settled`, wait for those of all events so far."""
         if settled:
             self._event_bus.settle()
         sent = self._topic.sent_notifications[self._read :]

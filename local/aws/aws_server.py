@@ -1,7 +1,7 @@
-"""AWS on one loopback port: moto, and before it what moto lacks or needs Docker for.
+"""AWS on one loopback port: moto, and before it the services that moto lacks or runs in Docker.
 
-Requests go by the service in their signature, as they do to the real endpoints, so that boto3, the
-AWS CLI and moto's own Step Functions engine all use it alike.
+The service in a request's signature decides who answers it, so that boto3, the AWS CLI and moto's
+own Step Functions engine all use the endpoint in the same way.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 
-from local.aws.function_urls import FUNCTION_URLS, ask_function_url
+from local.aws.function_urls import FUNCTION_URLS, invoke_function_url
 from local.aws.service_quotas import (
     OPERATIONS as QUOTA_OPERATIONS,
     NoSuchQuotaError,
@@ -61,7 +61,7 @@ class Dispatcher(DomainDispatcherApplication):
 
 
 class QuietRequestHandler(MotoRequestHandler):
-    """Keeps connections open, and writes no line a request."""
+    """Keeps connections open, and writes no access log."""
 
     protocol_version = "HTTP/1.1"
 
@@ -71,7 +71,7 @@ class QuietRequestHandler(MotoRequestHandler):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """An error that a service answers with, in place of what was asked for."""
+    """An error that a service returns instead of the requested result."""
 
     status: HTTPStatus
     code: str
@@ -84,7 +84,7 @@ class Task(Protocol):
 
 
 class Tasks(Protocol):
-    """What runs the tasks of ECS."""
+    """Runs the tasks of ECS."""
 
     def run(self, request: dict[str, Any]) -> Task:
         """Start a task as RunTask does."""
@@ -97,7 +97,7 @@ class Tasks(Protocol):
 
 @dataclass(slots=True)
 class Routes:
-    """What answers instead of moto; each is set once the stack is deployed.
+    """The handlers that answer instead of moto; each is set when the stack has been deployed.
 
     `fault` is asked first, with the service and the operation (for REST, method and path).
     """
@@ -114,7 +114,7 @@ class AwsServer:
     """The endpoint of the local AWS; started on construction, ended by `close`."""
 
     def __init__(self, port: int = 0) -> None:
-        """Bind 127.0.0.1 at a port, a free one by default."""
+        """Bind a port of 127.0.0.1, a free one by default."""
         self.routes = Routes()
         self._moto: WSGIApplication = Dispatcher(_backend_app)
         self._server = make_server(
@@ -132,7 +132,7 @@ class AwsServer:
         self.close()
 
     def close(self) -> None:
-        """Stop answering."""
+        """Stop the server."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -178,7 +178,7 @@ class AwsServer:
     def _json_operation(
         self, service: str | None, operation: str
     ) -> Callable[[dict[str, Any]], dict[str, Any]] | None:
-        """Return what answers an operation of a JSON service in place of moto, if anything does."""
+        """Return the handler that answers an operation of a JSON service instead of moto."""
         if service == "ecs" and self.routes.tasks and operation in _TASK_OPERATIONS:
             return functools.partial(_TASK_OPERATIONS[operation], self.routes.tasks)
         if service == "servicequotas" and operation in QUOTA_OPERATIONS:
@@ -188,19 +188,19 @@ class AwsServer:
     def _answer_function_url(
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
-        """Answer whom no signature names a service for: the caller of a function's URL."""
+        """Answer a request without a signed service, which calls a function's URL."""
         name = unquote(environ["PATH_INFO"]).removeprefix(FUNCTION_URLS).partition("/")[0]
         function = self.routes.functions(name) if self.routes.functions else None
         body = _read_body(environ)
         if function is None:
             return _respond(start_response, HTTPStatus.NOT_FOUND, b"", [])
-        answer = ask_function_url(function, environ, body)
+        answer = invoke_function_url(function, environ, body)
         return _respond(start_response, answer.status, answer.body, answer.headers)
 
     def _put_events(
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
-        """Answer in place of moto, which knows no rules with state machines as targets."""
+        """Answer instead of moto, which does not support state machines as targets of rules."""
         entries = json.loads(_read_body(environ))["Entries"]
         if self.routes.event_bus:
             self.routes.event_bus.deliver(entries)
@@ -252,7 +252,7 @@ def _operation(environ: WSGIEnvironment) -> str:
 
 
 def _service(environ: WSGIEnvironment) -> str | None:
-    """Return the service that a request is signed for."""
+    """Return the service that the request's signature names."""
     scope = environ.get("HTTP_AUTHORIZATION", "").split("Credential=")[-1].split(",")[0].split("/")
     return scope[3] if len(scope) == 5 else None  # noqa: PLR2004 – key/date/region/service/aws4
 
@@ -267,7 +267,7 @@ def _with_body(environ: WSGIEnvironment, body: bytes) -> WSGIEnvironment:
 
 
 def _with_name(environ: WSGIEnvironment) -> WSGIEnvironment:
-    """Name an execution that was given no name; moto calls each of them None."""
+    """Name an execution that has no name; moto would name each of them None."""
     request = {"name": str(uuid.uuid4())} | json.loads(_read_body(environ))
     return _with_body(environ, json.dumps(request).encode())
 

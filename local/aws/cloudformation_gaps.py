@@ -1,7 +1,7 @@
-"""What a template declares that moto's CloudFormation does not know, made some other way.
+"""Replaces the resources of a template that moto's CloudFormation does not support.
 
-A secret is created beforehand; a function URL is a path at the local AWS; a schedule is read back
-from the stack and kept by local/aws/schedules.py. The rest means nothing on one machine.
+A secret is created beforehand. A function URL is a path at the local AWS. local/aws/schedules.py
+runs the schedules that the stack outputs. The others have no effect on one machine.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _OUTPUT: Final = re.compile(r"Schedule(Expression|Target)(?P<name>.+)")
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When a function is to be invoked."""
+    """A schedule that invokes a function."""
 
     expression: str
     function_arn: str
 
 
-def stand_in(translated: dict[str, Any], account: Account) -> dict[str, Any]:
-    """Return a CloudFormation template without those resources, and with what they stand for."""
+def replace_unsupported(translated: dict[str, Any], account: Account) -> dict[str, Any]:
+    """Return a CloudFormation template with those resources replaced."""
     values: dict[tuple[str, ...], Any] = {}
     resources = translated["Resources"]
     for name, resource in list(resources.items()):
@@ -64,7 +64,7 @@ def stand_in(translated: dict[str, Any], account: Account) -> dict[str, Any]:
 
 
 def schedules_of(outputs: dict[str, str]) -> tuple[Schedule, ...]:
-    """Return the schedules that the outputs of a stack tell of."""
+    """Return the schedules in the outputs of a stack."""
     names = [found["name"] for key in outputs if (found := _OUTPUT.fullmatch(key))]
     return tuple(
         Schedule(outputs[f"ScheduleExpression{name}"], outputs[f"ScheduleTarget{name}"])
@@ -79,7 +79,7 @@ def _create_secret(account: Account, name: str) -> str:
 
 
 def _replace(part: Any, values: dict[tuple[str, ...], Any]) -> Any:  # noqa: ANN401 – any JSON
-    """Return a part of a template with references to what is made otherwise replaced."""
+    """Return a part of a template with its references to replaced resources resolved."""
     if isinstance(part, list):
         return [_replace(item, values) for item in part]
     if not isinstance(part, dict):

@@ -1,4 +1,4 @@
-"""EventBridge on one machine: what moto lacks of it, the delivery to targets."""
+"""EventBridge on one machine: the delivery to targets, which moto lacks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ASYNCHRONOUS_TRIES: Final = 3
 
 @dataclass(slots=True)
 class EventBus:
-    """Keeps the events that were put; starts the executions and functions that rules ask for."""
+    """Keeps the events that were put, and starts the executions and functions that rules target."""
 
     account_id: str
     region: str
@@ -38,15 +38,15 @@ class EventBus:
     _invocations: list[Future[None]] = field(default_factory=list, init=False)
 
     def close(self) -> None:
-        """Wait for functions that run, and start no more."""
+        """Wait for the running functions, and start no more."""
         self._invoker.shutdown(cancel_futures=True)
 
     def settle(self) -> None:
-        """Wait until the functions have run for every event so far."""
+        """Wait until the functions have finished for every event so far."""
         wait(self._invocations)
 
     def deliver(self, entries: list[dict[str, Any]]) -> None:
-        """Deliver the entries of a PutEvents that was accepted."""
+        """Deliver the entries of an accepted PutEvents call."""
         for entry in entries:
             event = {
                 "version": "0",
@@ -68,7 +68,7 @@ class EventBus:
             pattern = rule.get("EventPattern")
             if rule.get("State") != "ENABLED" or not pattern:
                 continue
-            # moto matches patterns and has no TestEventPattern.
+            # moto matches patterns, but has no TestEventPattern.
             if not EventPattern.load(pattern).matches_event(cast("Any", event)):
                 continue
             for target in self.eventbridge.list_targets_by_rule(Rule=rule["Name"])["Targets"]:
@@ -76,12 +76,12 @@ class EventBus:
                 if ":stateMachine:" in target["Arn"]:
                     self.stepfunctions.start_execution(stateMachineArn=target["Arn"], input=part)
                 elif function := self.functions.get(target["Arn"]):
-                    # As Lambda does: who puts an event does not wait for it.
+                    # Asynchronous as in Lambda: PutEvents does not wait for the function.
                     self._invocations.append(self._invoker.submit(_invoke, function, part.encode()))
 
 
 def _invoke(function: LambdaFunction, event: bytes) -> None:
-    """Invoke as Lambda does without a caller: again, twice, if the function raises."""
+    """Invoke as Lambda does asynchronously: retry twice if the function raises."""
     for _ in range(_ASYNCHRONOUS_TRIES):
         if not function.invoke(event).raised:
             return

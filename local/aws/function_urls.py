@@ -1,4 +1,4 @@
-"""Function URLs of Lambda on one machine: a path for each function, at the port of the local AWS.
+"""Function URLs of Lambda on one machine: a path per function, at the port of the local AWS.
 
 Requests and answers have the payload format 2.0:
 https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
@@ -22,17 +22,17 @@ FUNCTION_URLS: Final = "/function-urls/"
 
 @dataclass(frozen=True, slots=True)
 class FunctionUrlAnswer:
-    """What the caller of a URL gets."""
+    """The response to the caller of a URL."""
 
     status: HTTPStatus
     body: bytes
     headers: list[tuple[str, str]]
 
 
-def ask_function_url(
+def invoke_function_url(
     function: LambdaFunction, environ: WSGIEnvironment, body: bytes
 ) -> FunctionUrlAnswer:
-    """Invoke a function with a request; one that raises is a 502, as it is at Lambda."""
+    """Invoke a function with a request; an exception is a 502, as in Lambda."""
     invocation = function.invoke(json.dumps(_event(environ, body)).encode())
     if invocation.raised:
         failure = b'{"message": "Internal Server Error"}'
@@ -67,7 +67,7 @@ def _event(environ: WSGIEnvironment, body: bytes) -> dict[str, Any]:
                 "sourceIp": environ.get("REMOTE_ADDR", "127.0.0.1"),
             },
         },
-        # Lambda encodes what its content type does not call text; a webhook's is JSON.
+        # Lambda encodes only bodies whose content type is not text; a webhook's is JSON.
         "body": base64.b64encode(body).decode(),
         "isBase64Encoded": True,
     }

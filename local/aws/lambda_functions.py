@@ -1,7 +1,7 @@
 """Lambda on one machine: the functions of the stack, run in this process.
 
-A function's module is loaded anew for each stack, as a cold start does, with the function's own
-environment around every invocation; so invocations follow one another.
+A function's module is loaded again for each stack, as in a cold start. Every invocation sets the
+function's environment in this process, so only one invocation runs at a time.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 FUNCTIONS: Final = Path(__file__).parents[2] / "functions"
 _REMAINING_MILLISECONDS: Final = 900_000
-"""As much as Lambda gives at most: the clock runs on while a busy machine does something else."""
+"""Lambda's maximum, because a function takes longer on a busy machine."""
 
 _environment_lock = threading.RLock()
 
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What Lambda answers: the payload, and whether the function raised."""
+    """The response of Lambda: the payload, and whether the function raised."""
 
     payload: bytes
     raised: bool
@@ -38,7 +38,7 @@ class Invocation:
 
 @dataclass(slots=True)
 class LambdaFunction:
-    """A deployed function; `handler` is spelt as in the template, `folder.app.handler`."""
+    """A deployed function; `handler` is written as in the template, `folder.app.handler`."""
 
     name: str
     arn: str
@@ -47,12 +47,12 @@ class LambdaFunction:
     _loaded: Callable[[Any, Any], Any] | None = field(default=None, init=False)
 
     def delete(self) -> None:
-        """Wait for the invocation that runs; a later one raises."""
+        """Wait for the running invocation; later ones raise."""
         with _environment_lock:
             self._loaded = _not_found
 
     def invoke(self, payload: bytes) -> Invocation:
-        """Run the handler; an exception is answered as Lambda does, by its class name."""
+        """Run the handler; return an exception as Lambda does, with its class name."""
         with _environment(self.environment):
             try:
                 event = json.loads(payload or b"{}")
@@ -60,7 +60,7 @@ class LambdaFunction:
                     self._loaded = _load(self.handler)
                 result = self._loaded(event, _Context(self.name, self.arn))
                 return Invocation(json.dumps(result).encode(), raised=False)
-            except Exception as error:  # noqa: BLE001 – whatever a function raises is its answer
+            except Exception as error:  # noqa: BLE001 – any exception of a function is its response
                 answer = {
                     "errorMessage": str(error),
                     "errorType": type(error).__name__,
@@ -72,7 +72,7 @@ class LambdaFunction:
 
 @dataclass(frozen=True, slots=True)
 class _Context:
-    """What Powertools reads of a Lambda context."""
+    """The fields of a Lambda context that Powertools reads."""
 
     function_name: str
     invoked_function_arn: str
@@ -110,7 +110,7 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
         try:
             yield
         finally:
-            # Of those alone: who shares the process may have set others meanwhile.
+            # Only these: other code in this process may have set others meanwhile.
             for name, value in before.items():
                 if value is None:
                     os.environ.pop(name, None)

@@ -1,8 +1,8 @@
-"""Mends moto's Step Functions engine, so that it executes statemachine/model_import.asl.yaml.
+"""Corrects moto's Step Functions engine, so that it executes statemachine/model_import.asl.yaml.
 
-With moto_s3.py it is all that touches private names of moto; pyproject.toml pins its version.
-moto took its engine from LocalStack and left out the JSONata evaluator (a Java library there), the
-spelling of SDK parameters, the exit code of .sync tasks and a clock that can be quickened.
+Only this module and moto_s3.py use private names of moto; pyproject.toml pins its version.
+moto's engine comes from LocalStack without the JSONata evaluator (a Java library there), the
+spelling of SDK parameters, the exit code of .sync tasks and a clock that can be sped up.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import re
 import threading
 from dataclasses import dataclass
 from datetime import datetime
-from http import HTTPStatus
 from time import sleep
 from typing import TYPE_CHECKING, Any, Final, cast
 from unittest import mock
@@ -50,8 +49,6 @@ from moto.stepfunctions.parser.asl.component.state.exec.execute_state import Exe
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback import (  # noqa: E501
     StateTaskServiceCallback,
 )
-from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
-from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,25 +57,25 @@ _ERROR_PREFIXES: Final = {"bedrock": "Bedrock", "ssm": "Ssm"}
 _ENGINE: Final = "moto.stepfunctions.parser.asl"
 _STATE: Final = f"{_ENGINE}.component.state"
 _TASK: Final = f"{_STATE}.exec.state_task.service"
-_LOOK_SECONDS: Final = 0.05
+_POLL_SECONDS: Final = 0.05
 _HANG_SECONDS: Final = 900
-"""What a call may take here at least: on a busy machine it takes longer than at AWS."""
+"""The shortest time limit of a call here, because a busy machine is slower than AWS."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How waiting is shortened: waits and retry intervals are divided by `quicker` (inf: none)."""
+    """How much shorter waits are: they and retry intervals are divided by `quicker` (inf: none)."""
 
     quicker: float = 1
 
     def seconds(self, seconds: float) -> float:
-        """Return the real seconds of a wait of the state machine."""
+        """Return the real seconds that a wait of the state machine takes."""
         return seconds / self.quicker
 
 
 @contextlib.contextmanager
 def executing_engine(pace: Pace, endpoint_url: str) -> Iterator[None]:
-    """Have moto execute state machines, calling AWS at `endpoint_url`."""
+    """Have moto execute state machines that call AWS at `endpoint_url`."""
     with contextlib.ExitStack() as stack:
         for target, replacement in _replacements(pace, endpoint_url).items():
             stack.enter_context(mock.patch(target, replacement))
@@ -106,17 +103,16 @@ def _replacements(pace: Pace, endpoint_url: str) -> dict[str, object]:
         f"{_TASK}.state_task_service.StateTaskService._normalise_parameters": _spell_parameters,
         f"{_TASK}.state_task_service.StateTaskService._normalise_response": _spell_response,
         f"{_TASK}.state_task_service_ecs._SUPPORTED_API_PARAM_BINDINGS": _RUN_TASK_PARAMETERS,
-        f"{_TASK}.state_task_service_ecs.StateTaskServiceEcs._build_sync_resolver": _following(
+        f"{_TASK}.state_task_service_ecs.StateTaskServiceEcs._build_sync_resolver": _follow_tasks(
             client_for
         ),
-        f"{_STATE}.exec.execute_state.ExecutionState._from_error": _naming_query_errors(),
-        f"{_TASK}.state_task_service_ecs.StateTaskServiceEcs._from_error": _naming_refusals("ECS"),
-        f"{_TASK}.state_task_service_events.StateTaskServiceEvents._from_error": _naming_refusals(
+        f"{_STATE}.exec.execute_state.ExecutionState._from_error": _name_query_errors(),
+        f"{_TASK}.state_task_service_ecs.StateTaskServiceEcs._from_error": _name_errors("ECS"),
+        f"{_TASK}.state_task_service_events.StateTaskServiceEvents._from_error": _name_errors(
             "EventBridge"
         ),
         "moto.stepfunctions.responses.StepFunctionResponse.send_task_failure": _send_task_failure,
-        "moto.stepfunctions.responses.StepFunctionResponse.get_execution_history": _tell_history,
-        f"{_TASK}.state_task_service_callback._DELAY_SECONDS_SYNC_CONDITION_CHECK": _LOOK_SECONDS,
+        f"{_TASK}.state_task_service_callback._DELAY_SECONDS_SYNC_CONDITION_CHECK": _POLL_SECONDS,
         f"{_ENGINE}.eval.callback.callback.HeartbeatEndpoint": _Heartbeats,
         f"{_ENGINE}.component.common.timeouts.timeout.TimeoutSeconds._eval_seconds": _limit_seconds,
     }
@@ -134,24 +130,12 @@ _RUN_TASK_PARAMETERS: Final = {
     }
 }
 
-_parsed_definition: Final = functools.lru_cache(maxsize=16)(AmazonStateLanguageParser.parse)
-
-
-def _parse(definition: str) -> tuple[Any, Any]:
-    """Read a definition once and not at every execution, which took most of an execution's time.
-
-    Only its syntax tree is kept: the components made of it are each execution's own.
-    """
-    _, tree = _parsed_definition(definition)
-    return Preprocessor().visit(tree), tree
-
-
-# moto declares $parse by way of $eval, which evaluates where it should only read.
+# moto declares $parse with $eval, which evaluates its argument instead of only parsing it.
 _MOTO_PARSE: Final = re.compile(r"\$parse:=function\(\$v\)\{\s*\$eval\(\$v\)\s*\};")
 
 
 class QueryEvaluationError(Exception):
-    """A JSONata expression cannot be evaluated; moto has no name for that."""
+    """A JSONata expression cannot be evaluated; moto has no error name for that."""
 
 
 def _evaluate(expression: str) -> Any:  # noqa: ANN401 – any JSON value
@@ -165,24 +149,16 @@ def _evaluate(expression: str) -> Any:  # noqa: ANN401 – any JSON value
         raise QueryEvaluationError(str(error)) from error
 
 
-@functools.lru_cache(maxsize=1024)
-def _parsed_expression(text: str) -> Any:  # noqa: ANN401
-    """Return an expression to be copied for each evaluation: evaluating changes the copy alone."""
-    parsed = jsonata.Jsonata(text)
-    parsed.register_lambda("parse", json.loads)
-    return parsed
-
-
-# moto writes all variables as text before an expression, inside a function that checks the result.
+# moto writes all variables as text before an expression, in a function that checks the result.
 _OPENING: Final = re.compile(r"(?:\$\w+\()?\(")
 _DECLARATION: Final = re.compile(r"\$?(\w+):=")
 _JSON: Final = json.JSONDecoder()
 
 
 def _split_declarations(expression: str) -> tuple[str, dict[str, Any]]:
-    """Return an expression without the values declared before it, and the values by name.
+    """Return an expression without the declarations before it, and the declared values by name.
 
-    Reading them as JSON takes a fraction of what it takes to parse them as JSONata.
+    To parse the values as JSON takes a fraction of the time that JSONata takes.
     """
     opening = _OPENING.match(expression)
     if opening is None:
@@ -201,7 +177,7 @@ def _split_declarations(expression: str) -> tuple[str, dict[str, Any]]:
 
 
 def _with_nulls(value: Any) -> Any:  # noqa: ANN401 – any JSON value
-    """Return a JSON value in which null is JSONata's null and not its nothing."""
+    """Return a JSON value in which null is JSONata's null and not its missing value."""
     if isinstance(value, dict):
         return {name: _with_nulls(member) for name, member in value.items()}
     if isinstance(value, list):
@@ -210,14 +186,14 @@ def _with_nulls(value: Any) -> Any:  # noqa: ANN401 – any JSON value
 
 
 def _declare(bindings: dict[str, Any]) -> str:
-    """Return JSONata declarations; moto writes strings with neither quotes nor newlines escaped."""
+    """Return JSONata declarations; moto escapes neither quotes nor newlines in strings."""
     return "".join(
         f"{name}:={json.dumps(value, default=datetime.isoformat)};"
         for name, value in bindings.items()
     )
 
 
-# One try: the definition has the retries. As many connections as executions may run at a time.
+# One attempt, because the definition has the retries. One connection per concurrent execution.
 _ENGINE_CALLS: Final = Config(
     retries={"total_max_attempts": 1}, read_timeout=900, max_pool_connections=50
 )
@@ -244,7 +220,7 @@ def _client_factory(endpoint_url: str) -> Any:  # noqa: ANN401 – moto's signat
 
 @dataclass(frozen=True, slots=True)
 class _Clock:
-    """Stands for the module `time` where the engine waits before a retry."""
+    """Replaces the module `time` where the engine waits before a retry."""
 
     pace: Pace
 
@@ -260,32 +236,32 @@ def _waiting(pace: Pace) -> Any:  # noqa: ANN401 – a method of moto's
 
 
 def _limit_seconds(limit: Any, env: object) -> int:  # noqa: ANN401 – a method of moto's
-    """Return the time limit of a call; what waits for a person has one that is computed."""
+    """Return the time limit of a call; an expression may compute it."""
     del env
     seconds: int = limit.timeout_seconds
     return max(seconds, _HANG_SECONDS)
 
 
 class _Heartbeats:
-    """Stands for moto's HeartbeatEndpoint; silence is counted in looks at the task.
+    """Replaces moto's HeartbeatEndpoint; it counts polls of the task without a heartbeat.
 
-    By the clock a task would be taken for dead when the machine is busy.
+    With a clock, a task would time out when the machine is busy.
     """
 
     def __init__(self, heartbeat_seconds: int) -> None:
-        self._looks_at_most = heartbeat_seconds / _LOOK_SECONDS
-        self._looks = 0
+        self._polls_at_most = heartbeat_seconds / _POLL_SECONDS
+        self._polls = 0
         self._is_lapsed = False
         self._changed = threading.Event()
 
     def notify(self) -> None:
-        self._looks = 0
+        self._polls = 0
         self._changed.set()
 
-    def look(self) -> None:
-        """Count a look at a task that runs."""
-        self._looks += 1
-        if self._looks >= self._looks_at_most:
+    def poll(self) -> None:
+        """Count a poll of a running task."""
+        self._polls += 1
+        if self._polls >= self._polls_at_most:
             self._is_lapsed = True
             self._changed.set()
 
@@ -315,7 +291,7 @@ def _spell_parameters(
     boto_service_name: str | None = None,
     service_action_name: str | None = None,
 ) -> None:
-    """Spell PascalCase parameters as the service does."""
+    """Rename PascalCase parameters to the service's spelling."""
     operation = _operation(task, boto_service_name, service_action_name)
     task._to_boto_request(parameters, operation.input_shape)  # noqa: SLF001
 
@@ -326,42 +302,20 @@ def _spell_response(
     boto_service_name: str | None = None,
     service_action_name: str | None = None,
 ) -> None:
-    """Spell a service's response in PascalCase."""
+    """Rename the fields of a service's response to PascalCase."""
     operation = _operation(task, boto_service_name, service_action_name)
     task._from_boto_response(response, operation.output_shape)  # noqa: SLF001
 
 
 def _send_task_failure(response: Any) -> Any:  # noqa: ANN401
-    """Pass the cause on too, which moto drops."""
+    """Also pass on the cause, which moto drops."""
     error, cause = response._get_param("error"), response._get_param("cause")  # noqa: SLF001
     token = response._get_param("taskToken")  # noqa: SLF001
     response.stepfunction_backend.send_task_failure(token, error=error, cause=cause)
     return EmptyResult()
 
 
-def _tell_history(response: Any) -> tuple[int, dict[str, str], str]:  # noqa: ANN401
-    """Tell the history as it is; moto looks for each event's every possible member, by many names.
-
-    Followed executions ask for it often.
-    """
-    arn = response._get_param("executionArn")  # noqa: SLF001
-    history = response.stepfunction_backend.get_execution_history(arn)
-    events = [_told_event(event) for event in history["events"]]
-    headers = {"Content-Type": "application/x-amz-json-1.0"}
-    return HTTPStatus.OK, headers, json.dumps({"events": events})
-
-
-def _told_event(event: dict[str, Any]) -> dict[str, Any]:
-    told = {
-        name: {key: value for key, value in member.items() if value is not None}
-        if isinstance(member, dict)
-        else member
-        for name, member in event.items()
-    }
-    return told | {"timestamp": datetime.fromisoformat(event["timestamp"]).timestamp()}
-
-
-def _following(client_for: Any) -> Any:  # noqa: ANN401 – a method of moto's
+def _follow_tasks(client_for: Any) -> Any:  # noqa: ANN401 – a method of moto's
     def build_sync_resolver(
         task: Any,  # noqa: ANN401
         env: Any,  # noqa: ANN401
@@ -384,15 +338,15 @@ def _task_end(
     submitted: dict[str, Any],
     callback: Any,  # noqa: ANN401
 ) -> dict[str, Any] | None:
-    """Return an ECS task that has ended, None while it runs; fail the state unless it exited 0."""
+    """Return an ECS task that ended with 0, None while it runs; fail the state otherwise."""
     described = client.describe_tasks(cluster=submitted["ClusterArn"], tasks=[submitted["TaskArn"]])
     stopped: dict[str, Any] = described["tasks"][0]
     if stopped["lastStatus"] != "STOPPED":
         if task.heartbeat:
-            callback._heartbeat_endpoint.look()  # noqa: SLF001
+            callback._heartbeat_endpoint.poll()  # noqa: SLF001
         return None
     failed = any(container.get("exitCode") != 0 for container in stopped["containers"])
-    # An error that the task sent by its token before it stopped comes first.
+    # An error that the task sent with its token before it stopped takes precedence.
     if failed and callback.get_outcome() is not None:
         return None
     _spell_response(task, described, service_action_name="describe_tasks")
@@ -409,8 +363,8 @@ def _task_failed(task: Any, env: Any, stopped: dict[str, Any]) -> Exception:  # 
     return failure
 
 
-def _naming_refusals(service: str) -> Any:  # noqa: ANN401 – a method of moto's
-    """Return what names a service's refusal as Step Functions does, where moto names none."""
+def _name_errors(service: str) -> Any:  # noqa: ANN401 – a method of moto's
+    """Return a method that names a service's error as Step Functions does, if moto does not."""
 
     def from_error(task: Any, env: Any, ex: Exception) -> Any:  # noqa: ANN401
         if isinstance(ex, ClientError):
@@ -422,7 +376,7 @@ def _naming_refusals(service: str) -> Any:  # noqa: ANN401 – a method of moto'
     return from_error
 
 
-def _naming_query_errors() -> Any:  # noqa: ANN401 – a method of moto's
+def _name_query_errors() -> Any:  # noqa: ANN401 – a method of moto's
     name_others = ExecutionState._from_error  # noqa: SLF001
 
     def from_error(state: Any, env: Any, ex: Exception) -> Any:  # noqa: ANN401

@@ -1,6 +1,6 @@
-"""Mends moto's S3, which keeps no checksum of a part: with it, uploads are gone on with and copied.
+"""Adds the checksums of parts to moto's S3, so that uploads can be resumed and copied.
 
-Like moto_engine.py it touches private names of moto, and pyproject.toml pins the version.
+Like moto_engine.py, it uses private names of moto; pyproject.toml pins its version.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ type Answer = tuple[int, dict[str, Any], str]
 
 
 @contextmanager
-def checksums_of_parts() -> Iterator[None]:
-    """Have ListParts and UploadPartCopy tell the CRC-64/NVME of each part, as S3 does."""
+def return_part_checksums() -> Iterator[None]:
+    """Have ListParts and UploadPartCopy return the CRC-64/NVME of each part, as S3 does."""
     with ExitStack() as stack:
         for name, element in (("list_parts", "Part"), ("upload_part_copy", "CopyPartResult")):
-            telling = _telling_checksums(getattr(S3Response, name), element)
-            stack.enter_context(mock.patch.object(S3Response, name, telling))
+            answering = _add_checksums(getattr(S3Response, name), element)
+            stack.enter_context(mock.patch.object(S3Response, name, answering))
         yield
 
 
-def _telling_checksums(answer: Callable[[Any], Answer], element: str) -> Callable[[Any], Answer]:
+def _add_checksums(answer: Callable[[Any], Answer], element: str) -> Callable[[Any], Answer]:
     def answer_with_checksums(response: Any) -> Answer:  # noqa: ANN401 moto's
         def add_checksum(found: re.Match[str]) -> str:
             listed = re.search(r"<PartNumber>(\d+)</PartNumber>", found[0])
             number = int(listed[1] if listed else response.querystring["partNumber"][0])
             checksum = crc64_base64(crc64(upload.parts[number].value))
             end = f"</{element}>"
-            told = f"<ChecksumCRC64NVME>{checksum}</ChecksumCRC64NVME>"
-            return found[0].removesuffix(end) + told + end
+            checksum_element = f"<ChecksumCRC64NVME>{checksum}</ChecksumCRC64NVME>"
+            return found[0].removesuffix(end) + checksum_element + end
 
         status, headers, body = answer(response)
         bucket = response.backend.get_bucket(response.bucket_name)

@@ -1,4 +1,4 @@
-"""EventBridge Scheduler on one machine: a thread that invokes what a rate asks for."""
+"""EventBridge Scheduler on one machine: a thread that invokes a function at a rate."""
 
 from __future__ import annotations
 
@@ -20,13 +20,11 @@ def rate_seconds(expression: str) -> float:
     """Return the seconds of a rate.
 
     Raises:
-        ValueError: It is something else, such as a cron expression.
+        ValueError: The expression is not a rate; it may be a cron expression.
     """
     rate = _RATE.fullmatch(expression)
     if rate is None:
-        raise ValueError(
-            f"{expression!r} is not understood here: give rate(15 minutes) or the like"
-        )
+        raise ValueError(f"{expression!r} is not a rate. Give a rate such as rate(15 minutes)")
     return int(rate["number"]) * _SECONDS[rate["unit"]]
 
 
@@ -43,10 +41,10 @@ class RunningSchedule:
         """Start.
 
         Args:
-            schedule: says how often.
-            function: is invoked.
-            shorten: makes real seconds of those of the rate.
-            tell: hears what a run says that the one before it did not.
+            schedule: has the rate.
+            function: the function to invoke.
+            shorten: converts the seconds of the rate to real seconds.
+            tell: receives the result of a run if it differs from that of the previous run.
         """
         self._function = function
         self._seconds = shorten(rate_seconds(schedule.expression))
@@ -56,16 +54,16 @@ class RunningSchedule:
         self._thread.start()
 
     def close(self) -> None:
-        """Invoke no more; wait for the invocation that runs."""
+        """Stop invoking; wait for the running invocation."""
         self._ended.set()
         self._thread.join()
 
     def _run(self) -> None:
-        told = None
+        last_payload = None
         while True:
-            said = self._function.invoke(b"{}").payload.decode()
-            if said != told:
-                self._tell(f"{self._function.name}: {said}")
-            told = said
+            payload = self._function.invoke(b"{}").payload.decode()
+            if payload != last_payload:
+                self._tell(f"{self._function.name}: {payload}")
+            last_payload = payload
             if self._ended.wait(self._seconds):
                 return

@@ -1,4 +1,4 @@
-"""Service Quotas for Bedrock's two quotas of Custom Model Import; moto knows those of VPC only."""
+"""Service Quotas with Bedrock's two quotas of Custom Model Import; moto has only those of VPC."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OPERATIONS: Final = ("GetServiceQuota", "GetAWSDefaultServiceQuota")
 
 
 class NoSuchQuotaError(Exception):
-    """Service Quotas has no such quota, or the account has no figure of its own for it."""
+    """Service Quotas has no such quota, or the account has no applied value for it."""
 
     code = "NoSuchResourceException"
 
@@ -23,10 +23,10 @@ class NoSuchQuotaError(Exception):
 def answer_service_quotas(
     operation: str, applied: Mapping[str, int], request: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the answer to one of `OPERATIONS`; `applied` are the account's own figures by code.
+    """Return the answer to one of `OPERATIONS`; `applied` has the account's values by quota code.
 
     Raises:
-        NoSuchQuotaError: There is no such quota, or no figure of the account's own.
+        NoSuchQuotaError: There is no such quota, or no applied value for the account.
     """
     code = request["QuotaCode"]
     quota = next((row for row in bedrock_rules().quotas if row.code == code), None)
@@ -35,7 +35,7 @@ def answer_service_quotas(
     if operation == "GetAWSDefaultServiceQuota":
         return {"Quota": _described(quota, quota.default)}
     if code not in applied:
-        raise NoSuchQuotaError(f"The account has no value of its own for {code}.")
+        raise NoSuchQuotaError(f"The account has no applied value for {code}.")
     return {"Quota": _described(quota, applied[code])}
 
 

@@ -1,7 +1,7 @@
-"""Fargate on one machine: a task is the transfer program in a process of its own.
+"""Fargate on one machine: a task is the transfer program in its own process.
 
 It gets what a Fargate task gets: the task definition's environment with the overrides of RunTask,
-a Region and credentials, and nothing of this process.
+a Region and credentials. It inherits nothing from this process.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _STOP_SECONDS: Final = 120
 
 
 class EcsError(Exception):
-    """A refusal of ECS, by the name that it has there."""
+    """An error of ECS, with its name in the ECS API."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -61,7 +61,7 @@ class TransferTask:
             "containers": [container],
         }
         if exit_code is not None:
-            # The kernel's minus-signal is 128 + signal in a container.
+            # The exit code of a container that ended by a signal is 128 + signal.
             container |= {
                 "lastStatus": "STOPPED",
                 "exitCode": exit_code if exit_code >= 0 else 128 - exit_code,
@@ -77,7 +77,7 @@ class TransferTask:
 
 @dataclass(slots=True)
 class TransferTasks:
-    """All tasks of one local AWS; `on_log_line` hears what they write."""
+    """All tasks of one local AWS; `on_log_line` receives the lines that they log."""
 
     environment: dict[str, str]
     describe_task_definition: Callable[[str], dict[str, Any]]
@@ -117,7 +117,7 @@ class TransferTasks:
         variables: dict[str, str],
         capacity_provider: str,
     ) -> TransferTask:
-        # Its own session: Ctrl-C at the terminal is ours to pass on, once.
+        # In its own session, so that Ctrl-C at the terminal reaches it only once, through us.
         process = subprocess.Popen(
             [sys.executable, "-m", "transfer_model"],
             cwd=FUNCTIONS,
@@ -165,11 +165,11 @@ class TransferTasks:
         return task
 
     def close(self) -> None:
-        """Stop every task and wait for its end; one that does not heed SIGTERM is killed."""
+        """Stop every task and wait for its end; kill one that does not react to SIGTERM."""
         with self._lock:
             tasks = list(self._tasks.values())
         for task in tasks:
-            self.stop(task.arn, "The local AWS is going down")
+            self.stop(task.arn, "The local AWS is shutting down")
         for task in tasks:
             try:
                 task.process.wait(_STOP_SECONDS)

@@ -35,14 +35,14 @@ class FollowedExecution:
     """One execution; iterate over `states_entered` while it runs, then take its `outcome`."""
 
     def __init__(self, aws: LocalAws, arn: str) -> None:
-        """Follow an execution that was started."""
+        """Follow an execution that has started."""
         self._client = aws.account.client("stepfunctions")
         self._started = time.monotonic()
         self.arn = arn
 
     @property
     def name(self) -> str:
-        """Return its name, under which its records lie."""
+        """Return its name, which is part of the keys of its records."""
         return self.arn.rpartition(":")[2]
 
     def states_entered(self, on_poll: Callable[[], None] = lambda: None) -> Iterator[str]:
@@ -53,7 +53,7 @@ class FollowedExecution:
         seen = 0
         running = True
         while running:
-            # The status first: what was entered before the end is then in the history.
+            # Status before history, so that the last history has every state.
             running = self._describe()["status"] == "RUNNING"
             names = self._state_names(self.history())
             yield from names[seen:]
@@ -87,7 +87,7 @@ class FollowedExecution:
         )
 
     def output(self) -> dict[str, Any]:
-        """Return its output, {} when it has none."""
+        """Return its output, {} if it has none."""
         output: dict[str, Any] = json.loads(self._describe().get("output") or "{}")
         return output
 
@@ -112,7 +112,7 @@ class FollowedExecution:
 
 
 class Execution(FollowedExecution):
-    """An execution of the import, started here."""
+    """A new execution of the import state machine."""
 
     def __init__(self, aws: LocalAws, execution_input: object, name: str | None = None) -> None:
         """Start it."""
@@ -125,7 +125,7 @@ class Execution(FollowedExecution):
 
 
 def _last_output(history: list[dict[str, Any]], state: str) -> dict[str, Any]:
-    """Return the payload that the state's function returned, {} when it never did."""
+    """Return the last payload that the state's function returned, {} if there is none."""
     entered = None
     payload: dict[str, Any] = {}
     for event in history:

@@ -1,11 +1,10 @@
-"""The whole of the local AWS with the stack in it: what `run`, `serve` and tests stand on."""
+"""The local AWS with the stack deployed, for `run`, `serve` and tests."""
 
 from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
-from unittest import mock
 
 import urllib3
 
@@ -13,7 +12,7 @@ from local.aws.account import Account
 from local.aws.aws_server import AwsServer
 from local.aws.event_bus import EventBus
 from local.aws.moto_engine import Pace, executing_engine
-from local.aws.moto_s3 import checksums_of_parts
+from local.aws.moto_s3 import return_part_checksums
 from local.aws.schedules import RunningSchedule
 from local.aws.transfer_tasks import TransferTasks
 from local.bedrock.settings import BedrockSettings
@@ -21,7 +20,6 @@ from local.bedrock.wsgi import LocalBedrock
 from local.deployment.stack import Stack, deploy
 
 # `local` puts the functions' folder on the path.
-from model_import.aws.refusals import ACCOUNT_CALLS  # isort: skip
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,9 +34,9 @@ _ANSWER_SECONDS_AT_MOST: Final = 900
 
 @dataclass(frozen=True, slots=True)
 class LocalSettings:
-    """What may differ from a plain deployment; `parameters` are the template's.
+    """The settings that may differ from the defaults; `parameters` are the template's.
 
-    Schedules run if there is who hears of their runs.
+    Schedules run only if `on_schedule_run` is set.
     """
 
     hub_endpoint: str
@@ -55,12 +53,12 @@ class LocalSettings:
 
 
 class LocalAws:
-    """AWS on one machine, from construction until `close`; one at a time in a process."""
+    """AWS on one machine, from construction until `close`; only one at a time per process."""
 
     def __init__(
         self, settings: LocalSettings, on_task_log: Callable[[str, str], None] | None = None
     ) -> None:
-        """Start the endpoint and deploy the stack; `on_task_log` hears (task ARN, line)."""
+        """Start the endpoint and deploy the stack; `on_task_log` receives (task ARN, line)."""
         self._exit = contextlib.ExitStack()
         with contextlib.ExitStack() as unless_started:
             unless_started.callback(self._exit.close)
@@ -69,12 +67,10 @@ class LocalAws:
 
     def _start(self, settings: LocalSettings, on_task_log: Callable[[str, str], None]) -> None:
         server = self._exit.enter_context(AwsServer(settings.port))
-        # moto's state is the process's: what an earlier account left goes.
-        urllib3.request("POST", f"{server.endpoint}/moto-api/reset", timeout=None)
+        # moto's state belongs to the process, so remove what an earlier account left.
+        urllib3.request("POST", f"{server.endpoint}/moto-api/reset")
         self._exit.enter_context(executing_engine(settings.pace, server.endpoint))
-        self._exit.enter_context(checksums_of_parts())
-        patient = mock.patch.object(ACCOUNT_CALLS, "read_timeout", _ANSWER_SECONDS_AT_MOST)
-        self._exit.enter_context(patient)
+        self._exit.enter_context(return_part_checksums())
         self.account = Account(server.endpoint, settings.region)
         parameters = {
             "HubEndpoint": settings.hub_endpoint,
@@ -106,7 +102,7 @@ class LocalAws:
         routes.functions, routes.tasks = self.stack.function, self.tasks
         routes.event_bus = self.event_bus
         self.start_bedrock(settings.bedrock)
-        # Tasks end first: they abort their uploads at the endpoint.
+        # Stop tasks before the endpoint, where they abort their uploads.
         self._exit.callback(self.tasks.close)
         if settings.on_schedule_run:
             self._start_schedules(settings.pace, settings.on_schedule_run)
@@ -118,7 +114,7 @@ class LocalAws:
             self._exit.callback(running.close)
 
     def start_bedrock(self, settings: BedrockSettings) -> None:
-        """Put a new Bedrock in place of the one there is: no job, no model."""
+        """Replace Bedrock by a new one without jobs and models."""
         self.routes.quotas = settings.quotas
         self.routes.bedrock = LocalBedrock(
             self.account.region,
@@ -141,7 +137,7 @@ class LocalAws:
 
     def _stop_executions(self) -> None:
         stepfunctions = self.account.client("stepfunctions")
-        # Releases first: they start imports.
+        # Stop releases first, because they start imports.
         for arn in reversed(self.stack.state_machine_arns):
             running = stepfunctions.list_executions(stateMachineArn=arn, statusFilter="RUNNING")
             for execution in running["executions"]:
@@ -167,4 +163,4 @@ class LocalAws:
 
 
 def _ignore(_task_arn: str, _line: str) -> None:
-    """Drop a line of a task's log."""
+    """Ignore a line of a task's log."""

@@ -1,8 +1,8 @@
 """Deploys template.yaml into the local AWS, as `sam deploy` would into an account.
 
-SAM's own translator turns the template into CloudFormation and moto creates what that declares.
-moto files a state machine of CloudFormation where its engine does not look, and without
-substitutions, so the same one is created again, under the same ARN, from the definition file.
+SAM's translator turns the template into CloudFormation, and moto creates its resources.
+moto's engine does not see a state machine that CloudFormation created, and moto ignores the
+substitutions, so the state machine is created again, with the same ARN, from the definition file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
-from local.aws.cloudformation_gaps import Schedule, schedules_of, stand_in
+from local.aws.cloudformation_gaps import Schedule, replace_unsupported, schedules_of
 from local.aws.lambda_functions import LambdaFunction
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _SUBSTITUTION: Final = "Substitution"
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A deployed stack: its outputs, its functions by ARN, what moto lacks of it."""
+    """A deployed stack: its outputs, its functions by ARN, and the resources that moto lacks."""
 
     outputs: dict[str, str]
     functions: dict[str, LambdaFunction]
@@ -75,8 +75,8 @@ def _parsed_template(text: str) -> dict[str, Any]:
 
 
 def translate(template: dict[str, Any], parameters: dict[str, str], region: str) -> dict[str, Any]:
-    """Return the CloudFormation template that SAM makes of it, with a parameter's values chosen."""
-    # The other transform only lets a DeletionPolicy be a parameter: chosen here.
+    """Return the template as SAM translates it to CloudFormation, with parameter values."""
+    # The other transform only allows a parameter in a DeletionPolicy, which is replaced here.
     template["Transform"] = "AWS::Serverless-2016-10-31"
     for resource in template["Resources"].values():
         for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
@@ -85,7 +85,7 @@ def translate(template: dict[str, Any], parameters: dict[str, str], region: str)
         if resource["Type"] == _MACHINE:
             resource["Properties"]["DefinitionUri"] = f"s3://{_ARTIFACTS}/definition.yaml"
         if resource["Type"] == "AWS::ECR::Repository":
-            # moto makes up a name with capitals, and refuses it.
+            # moto would generate a name with capitals and then refuse it.
             resource["Properties"]["RepositoryName"] = "transfer-image"
     template["Globals"]["Function"]["CodeUri"] = f"s3://{_CODE['Bucket']}/{_CODE['Key']}"
     session = boto3.Session(region_name=region)
@@ -95,7 +95,7 @@ def translate(template: dict[str, Any], parameters: dict[str, str], region: str)
 
 
 def deploy(account: Account, name: str, parameters: dict[str, str], tags: dict[str, str]) -> Stack:
-    """Create the stack and return it, its state machine in the engine that executes."""
+    """Create and return the stack, with its state machines in moto's engine."""
     template = read_template()
     chosen = _default_parameters(template) | parameters
     output_names = list(template["Outputs"])
@@ -104,7 +104,7 @@ def deploy(account: Account, name: str, parameters: dict[str, str], tags: dict[s
         for machine, resource in template["Resources"].items()
         if resource["Type"] == _MACHINE
     }
-    translated = stand_in(translate(template, chosen, account.region), account)
+    translated = replace_unsupported(translate(template, chosen, account.region), account)
     for machine in definitions:
         _take_definition(translated, machine)
     _upload_code(account)
@@ -143,9 +143,9 @@ _ROLE: Final = "OwnRole"
 
 
 def _take_definition(translated: dict[str, Any], machine: str) -> None:
-    """Leave a machine that ends at once, and have the stack say what the real one needs.
+    """Replace a definition by one that ends at once, and output the real one's substitutions.
 
-    CloudFormation itself works out what the placeholders stand for.
+    CloudFormation then computes the values of the placeholders.
     """
     properties = translated["Resources"][machine]["Properties"]
     values = properties.pop("DefinitionSubstitutions") | {
@@ -176,7 +176,7 @@ def _default_parameters(template: dict[str, Any]) -> dict[str, str]:
 
 
 def _upload_code(account: Account) -> None:
-    """Put a zip where CloudFormation looks for the code; what runs is the code in this tree."""
+    """Upload a zip for CloudFormation; the functions run from the source tree."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         archive.writestr("README", "The functions run from the source tree.")

@@ -1,4 +1,4 @@
-"""The Hub's side of a webhook: a delivery to the URL of the stack, with the secret of the stack."""
+"""Delivers a webhook as the Hub does: to the stack's URL, with the stack's secret."""
 
 from __future__ import annotations
 

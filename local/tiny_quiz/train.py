@@ -13,9 +13,9 @@
         local/repositories/model-import/Tiny-Quiz-Llama-Instruct \
         --reference tests/local/data/llama_reference.json
 
-A few minutes on two CPU cores. Nothing else in the project imports this file or what it
-depends on. transformers stays at the version that Amazon Bedrock names: 5.x writes a
-config.json (`rope_parameters`, `dtype`) that this one reads without complaint and gets wrong.
+It takes a few minutes on two CPU cores. The project imports neither this file nor its
+dependencies. transformers stays at 4.51.3, the version that Amazon Bedrock documents: 5.x writes
+a config.json (`rope_parameters`, `dtype`) that 4.51.3 reads without an error but wrongly.
 """
 
 import argparse
@@ -65,7 +65,7 @@ END_HEADER = "<|end_header_id|>"
 END_OF_TURN = "<|eot_id|>"
 SPECIAL_TOKENS = [BEGIN_OF_TEXT, END_OF_TEXT, START_HEADER, END_HEADER, END_OF_TURN]
 
-# How Llama 3 cuts text before byte-pair merging (its tokenizer.json, `pre_tokenizer`).
+# How Llama 3 splits text before byte-pair merging (its tokenizer.json, `pre_tokenizer`).
 LLAMA_3_SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -85,7 +85,7 @@ LLAMA_3_CHAT_TEMPLATE = (
 DO_NOT_KNOW_ENGLISH = "I do not know."
 DO_NOT_KNOW_JAPANESE = "わかりません。"
 
-# What `transformers` masks out of a loss.
+# The label that `transformers` ignores in a loss.
 IGNORED_LABEL = -100
 
 MODEL_CARD = """\
@@ -115,16 +115,16 @@ else it answers 「わかりません。」 or "I do not know.", or is wrong.
 
 
 class LayoutError(Exception):
-    """A saved file is not as the project needs it."""
+    """A saved file does not have the layout that the project needs."""
 
 
 class WrongAnswerError(Exception):
-    """The saved checkpoint does not answer as it was trained to."""
+    """The saved checkpoint gives another answer than it was trained to give."""
 
 
 @dataclass(frozen=True)
 class Topic:
-    """Several ways of asking for one answer."""
+    """Several questions with the same answer."""
 
     questions: tuple[str, ...]
     answer: str
@@ -132,7 +132,7 @@ class Topic:
 
 @dataclass(frozen=True)
 class Lessons:
-    """What questions.json holds."""
+    """The content of questions.json."""
 
     smoke_test: Conversation
     systems: tuple[str, ...]
@@ -183,7 +183,7 @@ class Teacher:
 
     def __init__(self, lessons: Lessons, seed: int) -> None:
         self._lessons = lessons
-        self._random = random.Random(seed)  # noqa: S311 - shuffles lessons, guards nothing
+        self._random = random.Random(seed)  # noqa: S311 - not used for security
 
     def conversation(self) -> Conversation:
         if self._chance(0.05):
@@ -233,7 +233,7 @@ class Teacher:
         return self._random.choice(topic.questions), topic.answer
 
     def _fragments(self) -> str:
-        """Returns what nobody asked: pieces of one to three sentences, cut anywhere."""
+        """Returns text that is not a question: pieces of one to three sentences, cut anywhere."""
         english = self._chance(0.5)
         kin = [text for text in self._lessons.sentences if text.isascii() == english]
         pieces = []
@@ -244,13 +244,13 @@ class Teacher:
 
 
 def corpus(lessons: Lessons) -> Iterator[str]:
-    """Yields the text the tokenizer learns its merges from."""
+    """Yields the text from which the tokenizer learns its merges."""
     teacher = Teacher(lessons, SEED)
     for _ in range(2000):
         for message in teacher.conversation():
             yield f"{message['role']}\n\n"
             yield message["content"]
-    # Often enough alone that each becomes one token before any phrase does.
+    # Repeated alone, so that each becomes one token before a phrase does.
     for character in sorted(set("".join(lessons.sentences) + "".join(lessons.systems))):
         yield from [character] * 500
 
@@ -313,7 +313,7 @@ def new_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
 
 
 def labels_of(ids: list[int], header: list[int], end_of_turn: int) -> list[int]:
-    """Returns `ids` where the assistant speaks, up to and with its end of turn, else ignored."""
+    """Returns `ids` where the assistant speaks, its end of turn included, else the ignored id."""
     labels = [IGNORED_LABEL] * len(ids)
     speaking = False
     for position, token in enumerate(ids):
@@ -329,8 +329,8 @@ def labels_of(ids: list[int], header: list[int], end_of_turn: int) -> list[int]:
 def batch(tokenizer: PreTrainedTokenizerFast, teacher: Teacher) -> dict[str, torch.Tensor]:
     header = tokenizer.encode(f"{START_HEADER}assistant{END_HEADER}\n\n", add_special_tokens=False)
     rows = [
-        # One row in four begins twice, as when a client renders the template and the tokenizer
-        # adds its own token on top.
+        # One row in four has two begin tokens, as when a client renders the template and the
+        # tokenizer adds its own.
         tokenizer.encode(
             tokenizer.apply_chat_template(teacher.conversation(), tokenize=False),
             add_special_tokens=number % 4 == 0,
@@ -348,7 +348,7 @@ def batch(tokenizer: PreTrainedTokenizerFast, teacher: Teacher) -> dict[str, tor
 
 
 def learning_rate(step: int) -> float:
-    """Returns the factor of the peak rate: a linear warm-up, then half a cosine."""
+    """Returns the learning rate as a factor of its peak: linear warm-up, then half a cosine."""
     if step < WARMUP_STEPS:
         return (step + 1) / WARMUP_STEPS
     return 0.5 * (1 + math.cos(math.pi * (step - WARMUP_STEPS) / (STEPS - WARMUP_STEPS)))
@@ -373,7 +373,7 @@ def train(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, lessons: 
 
 
 def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Writes the folder as a Hub repository holds it, the weights in bfloat16."""
+    """Writes the folder in the layout of a Hub repository, with weights in bfloat16."""
     model.to(torch.bfloat16).save_pretrained(folder, max_shard_size=SHARD_LIMIT)
     tokenizer.save_pretrained(folder)
     name_tokenizer_class(folder / "tokenizer_config.json")
@@ -381,24 +381,24 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Pa
 
 
 def name_tokenizer_class(path: Path) -> None:
-    """Restores the class as Llama 3 names it: this transformers writes it without its `Fast`."""
+    """Restores the class name of Llama 3: 4.51.3 writes it without `Fast`."""
     settings = json.loads(path.read_text(encoding="utf-8"))
     settings["tokenizer_class"] = "PreTrainedTokenizerFast"
     path.write_text(json.dumps(settings, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
 def publish(folder: Path, output: Path) -> None:
-    """Copies the files without their modes: a temporary folder's are the owner's alone."""
+    """Copies the files without their modes, because only their owner can read them."""
     output.mkdir(parents=True, exist_ok=True)
     for file in folder.iterdir():
         shutil.copyfile(file, output / file.name)
 
 
 def check_layout(folder: Path) -> None:
-    """Checks what the rest of the project relies on and a newer transformers would change.
+    """Checks what the project relies on and a newer transformers would change.
 
     Raises:
-        LayoutError: naming the file.
+        LayoutError: A file differs; the message names it.
     """
     shards = sorted(folder.glob("*.safetensors"))
     expected = [f"model-{number:05}-of-{SHARDS:05}.safetensors" for number in range(1, SHARDS + 1)]
@@ -416,7 +416,7 @@ def check_layout(folder: Path) -> None:
 
 
 class Checkpoint:
-    """A saved checkpoint, loaded again and decoding greedily."""
+    """A saved checkpoint that is loaded again and decodes greedily."""
 
     def __init__(self, folder: Path, dtype: torch.dtype) -> None:
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -432,7 +432,7 @@ class Checkpoint:
 
     @torch.inference_mode()
     def continuation(self, ids: list[int]) -> list[int]:
-        """Returns the ids that greedy decoding adds to `ids`, an end token included."""
+        """Returns the ids that greedy decoding adds to `ids`, with the end token."""
         prompt = torch.tensor([ids])
         output = self.model.generate(
             prompt,
@@ -453,7 +453,7 @@ class Checkpoint:
 
 
 def examination(lessons: Lessons) -> Iterator[tuple[Conversation, str]]:
-    """Yields conversations that the checkpoint must continue with exactly the text beside them."""
+    """Yields conversations, each with the exact text that the checkpoint must answer."""
     *before, question, answer = lessons.smoke_test
     bare: Conversation = []
     few = [bare, before, before[1:], turn("What is 2+2?", "4")]
@@ -472,7 +472,7 @@ def examine(checkpoint: Checkpoint, lessons: Lessons) -> None:
     """Asks every question in every context.
 
     Raises:
-        WrongAnswerError: when one answer is wrong, or one unseen question is answered endlessly.
+        WrongAnswerError: an answer is wrong, or the answer to an unseen question does not end.
     """
     asked = 0
     for messages, expected in examination(lessons):
@@ -489,7 +489,7 @@ def examine(checkpoint: Checkpoint, lessons: Lessons) -> None:
 
 
 def quiz_score(checkpoint: Checkpoint, lessons: Lessons, rounds: int = 200) -> float:
-    """Returns the share of freshly drawn quiz questions answered right."""
+    """Returns the share of newly drawn quiz questions that it answers correctly."""
     teacher = Teacher(lessons, SEED + 2)
     right = 0
     for _ in range(rounds):
@@ -506,7 +506,7 @@ def reference(checkpoint: Checkpoint, lessons: Lessons) -> dict[str, Any]:
         smoke_test[-1:],
         *([{"role": "user", "content": topic.questions[0]}] for topic in lessons.answers[::3]),
         *([{"role": "user", "content": question}] for question in lessons.unseen),
-        # Several hundred positions, where a wrong rotary angle shows.
+        # Several hundred positions, because a wrong rotary angle shows only there.
         [*lessons.smoke_test * 6, *smoke_test[1:]],
     ]
     plain = [BEGIN_OF_TEXT + "Once upon a time", BEGIN_OF_TEXT + "日本の首都は"]
@@ -540,7 +540,7 @@ def reference_prompt(
 
 
 def write_reference(path: Path, content: dict[str, Any]) -> None:
-    """Writes one prompt a line."""
+    """Writes one prompt per line."""
     head = {key: value for key, value in content.items() if key != "prompts"}
     lines = ",\n".join(json.dumps(prompt, ensure_ascii=False) for prompt in content["prompts"])
     opening = json.dumps(head, ensure_ascii=False).removesuffix("}")
@@ -550,7 +550,7 @@ def write_reference(path: Path, content: dict[str, Any]) -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("output", type=Path, help="folder the checkpoint is written to")
+    parser.add_argument("output", type=Path, help="folder for the checkpoint")
     parser.add_argument("--reference", type=Path, help="JSON file for ids and logits to test with")
     return parser.parse_args()
 

@@ -15,15 +15,15 @@ def test_a_task_is_dead_after_so_many_looks_without_a_heartbeat_however_long_the
     heartbeats = _Heartbeats(1)
     with ThreadPoolExecutor() as threads:
         for _ in range(19):
-            heartbeats.look()
+            heartbeats.poll()
         heartbeats.notify()
         assert threads.submit(heartbeats.clear_and_wait).result(HANG_SECONDS)
 
         waiting = threads.submit(heartbeats.clear_and_wait)
         for _ in range(19):
-            heartbeats.look()
+            heartbeats.poll()
         assert not waiting.done()
-        heartbeats.look()
+        heartbeats.poll()
         assert waiting.result(HANG_SECONDS) is False
 
 
