@@ -1,7 +1,7 @@
-"""The three body formats of an imported model: told apart, read, answered, streamed.
+"""The three body formats of an imported model: detected, read, answered, streamed.
 
-Decoding is greedy whatever the body says: `temperature`, `top_p` and a seed are checked and then
-have no effect. What would change the answer's text or shape and is not computed here is refused.
+Decoding is always greedy: `temperature`, `top_p` and a seed are checked but have no effect. A field
+that would change the answer's text or shape and is not supported here is refused.
 Source: user guide, «Invoke your imported model», and its page on advanced features, 2026-10-05.
 """
 
@@ -32,7 +32,7 @@ _NOT_COMPUTED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
-    """What to generate from: a prompt, or the messages of a conversation."""
+    """The input of a generation: a prompt, or the messages of a conversation."""
 
     prompt: str | None = None
     messages: tuple[dict[str, str], ...] | None = None
@@ -42,7 +42,7 @@ class GenerationRequest:
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What an answer says of itself: an id, a Unix time, ACCOUNT-MODELID, the prompt's length."""
+    """The metadata of an answer: an id, a Unix time, ACCOUNT-MODELID, the prompt's length."""
 
     identifier: str
     created: int
@@ -51,14 +51,14 @@ class Invocation:
 
 
 class BodyFormat(ABC):
-    """One format: how it writes a whole answer, and one piece of a streamed one."""
+    """One format: it writes a whole answer, or one piece of a streamed answer."""
 
     def __init__(self, request: GenerationRequest) -> None:
         self.request = request
 
     @abstractmethod
     def answer(self, invocation: Invocation, text: str, last: Piece) -> dict[str, Any]:
-        """Return the body of InvokeModel's answer; `last` tells how the text ended."""
+        """Return the body of InvokeModel's answer; `last` says how the text ended."""
 
     @abstractmethod
     def chunk(self, invocation: Invocation, piece: Piece, *, first: bool) -> dict[str, Any]:
@@ -126,7 +126,7 @@ class OpenAIChatCompletion(BodyFormat):
 
 
 def read_body(body: bytes) -> BodyFormat:
-    """Return the format of an invocation's body, holding what it asks for.
+    """Return the format of an invocation's body, with its request.
 
     Raises:
         BedrockError: ValidationException; the body fits none of the three formats.
@@ -153,7 +153,7 @@ def read_body(body: bytes) -> BodyFormat:
 
 
 def refuse_prefill(last_role: str) -> None:
-    """Refuse a conversation that the assistant's own words end.
+    """Refuse a conversation that ends with a message of the assistant.
 
     Raises:
         BedrockError: ValidationException; its status is recorded (400), its wording is not.
@@ -241,7 +241,7 @@ def _message(message: object, at: str) -> dict[str, str]:
 
 
 def _content(content: object, at: str) -> str:
-    """Return a message's text; parts are joined by line ends."""
+    """Return a message's text; its parts are joined by newlines."""
     if isinstance(content, str):
         return content
     if not isinstance(content, list) or not content:

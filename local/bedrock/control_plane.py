@@ -1,9 +1,10 @@
 """Import jobs and imported models: the calls of the `bedrock` endpoint.
 
-No threads: a job's end is found when a call asks. Not safe for threads: the caller holds a lock.
+It has no threads: each call ends the jobs that are due. It is not thread-safe: the caller holds a
+lock.
 
 Recorded wordings: the role's ARN is invalid, a model's name «already exists», the quotas' names and
-the advice to ask for an increase. The others say in plain words what is wrong.
+the advice to request an increase. The other messages are not Bedrock's wording.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _LOGGER = logging.getLogger(__name__)
 
 @dataclass(slots=True, kw_only=True)
 class ImportJob:
-    """One import job; it can be neither stopped nor deleted."""
+    """One import job, which cannot be stopped or deleted."""
 
     arn: str
     name: str
@@ -54,13 +55,13 @@ class ImportJob:
 
     @property
     def model_name(self) -> str:
-        """Return the name that the model has, or will have."""
+        """Return the name of the imported model, even before it exists."""
         return str(self.request["importedModelName"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
 class ImportedModel:
-    """A model that can be invoked; two are equal only if they are the same."""
+    """A model that can be invoked; models are compared by identity."""
 
     arn: str
     name: str
@@ -74,8 +75,8 @@ class ImportedModel:
 class ControlPlane:
     """The jobs, models and tags of one account in one Region.
 
-    `import_checkpoint` reads an S3 URI as an import job does; `role_exists`, where given, tells
-    whether IAM knows a role's ARN.
+    `import_checkpoint` reads an S3 URI as an import job does. `role_exists`, if given, returns
+    whether IAM has a role with the ARN.
     """
 
     region: str
@@ -89,7 +90,7 @@ class ControlPlane:
     _role_refusals: int = 0
 
     def create_model_import_job(self, request: Request) -> Answer:
-        """Start an import job; a client token that was seen before starts none."""
+        """Start an import job, unless the client token was used before."""
         self._end_due_jobs()
         token = request.get("clientRequestToken")
         for job in self._jobs.values():
@@ -127,7 +128,7 @@ class ControlPlane:
         )
 
     def list_model_import_jobs(self, request: Request) -> Answer:
-        """Return a page of the jobs that the filters leave."""
+        """Return a page of the jobs that match the filters."""
         self._end_due_jobs()
         status = request.get("statusEquals")
         jobs = [job for job in self._jobs.values() if status in (None, job.status)]
@@ -153,14 +154,14 @@ class ControlPlane:
         )
 
     def list_imported_models(self, request: Request) -> Answer:
-        """Return a page of the models that the filters leave."""
+        """Return a page of the models that match the filters."""
         self._end_due_jobs()
         page, token = _page(list(self._models.values()), request)
         summaries = [_model_summary(model) for model in page]
         return _without_none({"modelSummaries": summaries, "nextToken": token})
 
     def delete_imported_model(self, request: Request) -> Answer:
-        """Delete a model; its job stays on record."""
+        """Delete a model; its job remains."""
         self._end_due_jobs()
         model = self._model(request["modelIdentifier"])
         del self._models[model.arn]
@@ -213,7 +214,7 @@ class ControlPlane:
         except ImportRefusedError as error:
             job.failure_message = str(error)[:FAILURE_MESSAGE_CHARACTERS_AT_MOST]
         except Exception:
-            # A file that is broken in a way nobody thought of must end the job, not every call.
+            # A file with an unforeseen defect must end the job, and not fail every call.
             _LOGGER.exception("import job %s", job.name)
             job.failure_message = "An internal error occurred while the model was imported."
         job.status = "Completed" if job.model_arn else "Failed"
@@ -267,7 +268,7 @@ class ControlPlane:
         quota = bedrock_rules().quota(quota_code)
         value = self.settings.quotas.get(quota_code, quota.default)
         if used >= value:
-            # The real message asks for an increase of the first quota too, which is not adjustable.
+            # Bedrock also advises an increase of the first quota, which is not adjustable.
             raise BedrockError(
                 "ServiceQuotaExceededException",
                 f"Your account {self.account_id} has reached the quota {quota.name} "
@@ -304,7 +305,7 @@ class ControlPlane:
         return f"arn:aws:bedrock:{self.region}:{self.account_id}:{kind}/{identifier}"
 
     def _kms_key_arn(self, job: ImportJob) -> str | None:
-        """Return the ARN of a key that was named by ARN or id; aliases are not looked up."""
+        """Return the ARN of a key that is given by ARN or id; aliases are not resolved."""
         key = str(job.request.get("importedModelKmsKeyId", ""))
         if ":key/" in key:
             return key
@@ -348,7 +349,7 @@ def _page[T: (ImportJob, ImportedModel)](
         and (after is None or item.created > after)
         and (before is None or item.created < before)
     ]
-    # Items are kept in the order of their creation.
+    # Items are in the order of their creation.
     if request.get("sortOrder", "Descending") == "Descending":
         found.reverse()
     start = _offset(request.get("nextToken"))

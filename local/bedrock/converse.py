@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
     from local.bedrock.text_model import Piece
 
-# What changes an answer, and is not computed here.
+# Fields that change an answer and are not supported here.
 _NOT_COMPUTED = ("toolConfig", "guardrailConfig", "outputConfig", "promptVariables")
 
 
 def read_conversation(request: Mapping[str, Any]) -> GenerationRequest:
-    """Return what a request of Converse or ConverseStream asks for.
+    """Return the generation that a Converse or ConverseStream request asks for.
 
     Raises:
         BedrockError: ValidationException.

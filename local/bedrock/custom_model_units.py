@@ -1,4 +1,4 @@
-"""How many Custom Model Units one copy of a model takes."""
+"""The number of Custom Model Units that one copy of a model needs."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""The one exception that becomes an error answer."""
+"""The exception that becomes an error answer."""
 
 from __future__ import annotations
 
 
 class BedrockError(Exception):
-    """An error answer: `name` is what the service calls it."""
+    """An error answer; `name` is the name in the service's API."""
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""AWS event streams: one framed, checksummed message a call."""
+"""AWS event streams: each function returns one framed message with checksums."""
 
 from __future__ import annotations
 

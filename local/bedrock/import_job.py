@@ -1,8 +1,8 @@
-"""What an import job reads from S3, and what it refuses.
+"""Reads a staged model from S3 as an import job does, and refuses what Bedrock refuses.
 
 Recorded wordings (failure messages of real jobs, as third parties quoted them): the unsupported
-architecture, the missing config.json, and the missing access to the S3 location. No record of the
-others was found; they say in plain words what is wrong.
+architecture, the missing config.json, and the missing access to the S3 location. No record of
+other messages was found; those here are not Bedrock's wording.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ TOKENIZER_CLASSES = (
     "Qwen2Tokenizer",
     "Qwen2TokenizerFast",
 )
-# The user guide names the accepted classes of Qwen3 only; of the others it says that embedding
-# models are not supported, so that a class that generates text passes.
+# The user guide lists accepted classes only for Qwen3. For the others it says that embedding models
+# are not supported, so any class that generates text is accepted.
 _CLASS_CHECKED_MODEL_TYPES = ("qwen3", "qwen3_moe")
 _GENERATING_CLASS_SUFFIXES = ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")
 # For GPT-OSS any other key of the index's metadata is "not supported": AWS ML blog 2025-11-25.
@@ -66,14 +66,14 @@ _NAMES_SHOWN = 5
 
 
 class ImportRefusedError(Exception):
-    """Bedrock would end this job as Failed; the text is its failure message."""
+    """Bedrock would end this job as Failed, with this failure message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Bedrock's own copy of a model: it outlives the staged objects.
+    """Bedrock's own copy of a model, which remains after the staged objects are deleted.
 
-    `shards` is None for a model that is too large to be held here.
+    `shards` is None for a model that is too large to keep here.
     """
 
     config: dict[str, Any]
@@ -84,7 +84,7 @@ class Checkpoint:
 
     @property
     def model_type(self) -> str:
-        """Return what Bedrock calls the model's architecture."""
+        """Return Bedrock's name of the model's architecture."""
         return str(self.config["model_type"])
 
     @property
@@ -104,7 +104,7 @@ class StagedFiles:
 
     @classmethod
     def list(cls, s3: S3Client, s3_uri: str) -> StagedFiles:
-        """Return what lies under the URI; deeper keys are left out."""
+        """Return the objects directly under the URI, without deeper keys."""
         bucket, _, key = s3_uri.removeprefix("s3://").partition("/")
         prefix = f"{key.rstrip('/')}/" if key.strip("/") else ""
         pages = s3.get_paginator("list_objects_v2").paginate(
@@ -122,7 +122,7 @@ class StagedFiles:
         return self.s3.get_object(Bucket=self.bucket, Key=self.prefix + name)["Body"].read()
 
     def read_range(self, name: str, first: int, count: int) -> bytes:
-        """Return `count` bytes of a file, fewer at its end."""
+        """Return `count` bytes of a file, or fewer at its end."""
         if not count or first >= self.sizes[name]:
             return b""
         span = f"bytes={first}-{first + count - 1}"
@@ -130,7 +130,7 @@ class StagedFiles:
         return answer["Body"].read()
 
     def uri(self, name: str) -> str:
-        """Return where a file is, or would be."""
+        """Return the URI of a file, which need not exist."""
         return f"s3://{self.bucket}/{self.prefix}{name}"
 
 
@@ -326,7 +326,7 @@ def _refuse_disagreement_with_index(
 def _refuse_disagreement_with_config(
     config: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Tensor]]
 ) -> None:
-    """Refuse what no loader can put into the architecture, where this one knows its tensors."""
+    """Refuse tensors that do not fit the architecture, if this module knows its tensors."""
     try:
         shapes = tensor_shapes(LlamaConfig.from_dict(config))
     except NotComputedError:

@@ -1,9 +1,9 @@
 """The Llama architecture in NumPy: logits of the next token, with a key-value cache.
 
-RMSNorm, rotary positions, grouped-query attention and SwiGLU, in float32. Mistral is the same
-computation while its sliding window covers the context. The configuration is read as Bedrock's
-transformers reads it: it knows `rope_theta` and `rope_scaling`, and passes over the
-`rope_parameters` that transformers 5 writes in their place.
+It computes RMSNorm, rotary positions, grouped-query attention and SwiGLU in float32. Mistral is
+the same computation if its sliding window covers the context. The configuration is read as
+transformers 4.51.3, the version that Bedrock documents, reads it: with `rope_theta` and
+`rope_scaling`, and without the `rope_parameters` that transformers 5 writes instead.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     type Array = NDArray[np.float32]
 
 COMPUTED_MODEL_TYPES = ("llama", "mistral")
-# What Bedrock's transformers takes for Mistral's window, where config.json names none.
+# Default of Mistral's window in transformers 4.51.3, if config.json has none.
 _MISTRAL_SLIDING_WINDOW = 4096
 
 
 class NotComputedError(Exception):
-    """The local runtime has no arithmetic for this model; says which part is missing."""
+    """The local runtime cannot compute this model; the message names the missing part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Llama3RopeScaling:
 
 @dataclass(frozen=True, slots=True)
 class LlamaConfig:
-    """What the computation needs of config.json."""
+    """The values of config.json that the computation needs."""
 
     vocab_size: int
     hidden_size: int
@@ -156,14 +156,14 @@ def tensor_shapes(config: LlamaConfig) -> dict[str, tuple[int, ...]]:
 
 @dataclass(slots=True)
 class KeyValueCache:
-    """The keys and values of the tokens so far, a pair of (heads, tokens, head_dim) a layer."""
+    """The keys and values of the tokens so far, a pair of (heads, tokens, head_dim) per layer."""
 
     layers: list[tuple[Array, Array]]
     tokens: int = 0
 
 
 class LlamaDecoder:
-    """A loaded model. It holds no state of a generation: that is the caller's cache."""
+    """A loaded model. The state of a generation is in the caller's cache."""
 
     def __init__(self, config: LlamaConfig, weights: Mapping[str, Array]) -> None:
         self.config = config
@@ -174,7 +174,7 @@ class LlamaDecoder:
         ]
 
     def new_cache(self) -> KeyValueCache:
-        """Return the cache of a generation that has seen no token."""
+        """Return the empty cache of a new generation."""
         config = self.config
         empty = np.zeros((config.num_key_value_heads, 0, config.head_dim), np.float32)
         return KeyValueCache(layers=[(empty, empty)] * config.num_hidden_layers)
@@ -233,7 +233,7 @@ class LlamaDecoder:
 
 
 def _attend(queries: Array, keys: Array, values: Array) -> Array:
-    """Return the causal attention of (heads, tokens, dim) queries, the last of all the tokens."""
+    """Return the causal attention of (heads, tokens, dim) queries, the last ones of the tokens."""
     key_heads, total, head_dim = keys.shape
     new = queries.shape[1]
     grouped = queries.reshape(key_heads, -1, new, head_dim)
@@ -247,13 +247,13 @@ def _attend(queries: Array, keys: Array, values: Array) -> Array:
 
 
 def _silu(gate: Array) -> Array:
-    """Return x·sigmoid(x); written with tanh it cannot overflow."""
+    """Return x·sigmoid(x), computed with tanh so that it cannot overflow."""
     sigmoid = 0.5 + 0.5 * np.tanh(0.5 * gate)
     return (gate * sigmoid).astype(np.float32, copy=False)
 
 
 def _rotate(heads: Array, cos: Array, sin: Array) -> Array:
-    """Return the heads with each dimension of the first half turned against its twin."""
+    """Return the heads, each dimension rotated with the one half a head away."""
     first, second = np.split(heads, 2, axis=-1)
     return np.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
 
@@ -264,7 +264,7 @@ def _rope_frequencies(config: LlamaConfig) -> Array:
     scaling = config.rope_scaling
     if scaling is None:
         return frequencies
-    # Long waves are stretched by the factor, short ones kept, those between blended.
+    # Long waves are stretched by the factor, short ones kept, those in between interpolated.
     turns = scaling.original_max_position_embeddings * frequencies / (2 * np.pi)
     span = scaling.high_freq_factor - scaling.low_freq_factor
     kept = np.clip((turns - scaling.low_freq_factor) / span, 0.0, 1.0)

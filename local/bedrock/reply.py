@@ -1,4 +1,4 @@
-"""An HTTP answer, before it is one."""
+"""An HTTP answer before it is sent."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The calls of the `bedrock-runtime` endpoint: cold starts, and answers from imported weights.
 
 Recorded or documented wordings: a model that is not ready, an identifier that is invalid, a model
-that Converse does not support. The others say in plain words what is wrong.
+that Converse does not support. The other messages are not Bedrock's wording.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _LOGGER = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Copy:
-    """The one copy of a model: cold until it was asked for often enough, loaded while warm."""
+    """The only copy of a model: cold until it has been invoked often enough, loaded while warm."""
 
     cold_starts_left: int
     last_invoked: datetime
@@ -50,7 +50,7 @@ class _Copy:
 
 @dataclass(frozen=True, slots=True)
 class _Generation:
-    """A generation that nothing can refuse any more."""
+    """A generation whose request has passed all checks."""
 
     pieces: Iterator[Piece]
     invocation: Invocation
@@ -58,7 +58,7 @@ class _Generation:
 
 
 class Runtime:
-    """Answers invocations; `lock` guards the models, not the generating."""
+    """Answers invocations; `lock` guards the models, but not the generation."""
 
     def __init__(
         self,
@@ -138,9 +138,9 @@ class Runtime:
         """Return a model that is loaded.
 
         Raises:
-            BedrockError: ModelNotReadyException while it is cold; ModelErrorException when the
-                local runtime cannot compute it. The request is in order then, and another try
-                cannot help: neither ValidationException nor one of the retried errors says that.
+            BedrockError: ModelNotReadyException while it is cold; ModelErrorException if the local
+                runtime cannot compute it, because then the request is valid and a retry cannot
+                help, which neither ValidationException nor a retried error means.
         """
         with self._lock:
             model = self._find_model(model_id)
@@ -166,7 +166,7 @@ class Runtime:
             return model, copy.loaded
 
     def _copy(self, model: ImportedModel) -> _Copy:
-        """Return a model's copy as this invocation finds it: cold when new or long idle."""
+        """Return the copy of a model, which is cold if new or idle for too long."""
         now = self._settings.clock()
         copy = self._copies.get(model)
         idle = (now - copy.last_invoked).total_seconds() if copy else 0.0
@@ -228,7 +228,7 @@ def _max_tokens(text_model: TextModel, prompt_tokens: int, request: GenerationRe
 
 
 def _collect(pieces: Iterable[Piece]) -> tuple[str, Piece]:
-    """Return the whole text, and the piece that ended it."""
+    """Return the whole text and the piece that ended it."""
     collected = list(pieces)
     return "".join(piece.text for piece in collected), collected[-1]
 
@@ -242,6 +242,6 @@ def _guarded(events: Iterator[bytes]) -> Iterator[bytes]:
     try:
         yield from events
     except Exception:
-        _LOGGER.exception("a stream broke off")
+        _LOGGER.exception("a stream ended with an error")
         message = {"message": "The model failed while it streamed its answer."}
         yield exception_message("modelStreamErrorException", json_text(message))

@@ -1,6 +1,7 @@
-"""The safetensors format: headers checked as a loader checks them, tensors as float32.
+"""Reads safetensors: checks headers as a loader does, and returns tensors as float32.
 
-The local Bedrock judges the staged files by itself: it shares no reader with the project.
+The local Bedrock shares no reader with the project, so that it checks the staged files
+independently.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ _WIDTHS = {"F32": 4, "F16": 2, "BF16": 2}
 
 
 class SafetensorsError(ValueError):
-    """A file is not what the format asks for; says what is wrong with it."""
+    """A file does not follow the format; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """Where a tensor lies in its file; `start` and `end` count from the file's first byte."""
+    """A tensor's place in its file; `start` and `end` count from the file's first byte."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -55,8 +56,8 @@ def read_header(header: bytes, file_bytes: int) -> dict[str, Tensor]:
     """Return a file's tensors by name.
 
     Raises:
-        SafetensorsError: The header is no JSON of tensors, or the tensors do not fill the file
-            from the header's end to its last byte without a gap.
+        SafetensorsError: The header is not a JSON object of tensors, or the tensors do not fill
+            the file without a gap from the end of the header.
     """
     try:
         rows = json.loads(header)
@@ -71,7 +72,7 @@ def read_header(header: bytes, file_bytes: int) -> dict[str, Tensor]:
 
 
 def to_float32(tensor: Tensor, file: memoryview) -> NDArray[np.float32]:
-    """Return a tensor's values out of the bytes of its file."""
+    """Return a tensor's values from the bytes of its file."""
     data = file[tensor.start : tensor.end]
     if tensor.dtype == "BF16":
         # A bfloat16 is the upper half of a float32.

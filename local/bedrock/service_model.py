@@ -1,7 +1,7 @@
 """Bedrock's documented requests: routes, members, patterns and limits, from botocore's model.
 
-botocore checks neither patterns nor lengths before it sends, so that a mistake shows only when
-the service answers. Here is that half of the service.
+botocore checks neither patterns nor lengths before it sends a request, so that only the service
+finds such a mistake. This module makes the service's checks.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
 SERVICES = ("bedrock", "bedrock-runtime")
 UNKNOWN_OPERATION_STATUS = 404
 
-# The model's pattern of a job's name backtracks exponentially on a run of dashes: this one accepts
-# the same names.
+# The service model's pattern for job names backtracks exponentially on repeated dashes; this
+# pattern accepts the same names.
 _LINEAR_PATTERNS = {
     r"[a-zA-Z0-9](-*[a-zA-Z0-9\+\-\.])*": r"[a-zA-Z0-9][a-zA-Z0-9+.-]*",
 }
 
 
 def find_operation(method: str, path: str) -> tuple[OperationModel, dict[str, str]] | None:
-    """Return the operation that a method and a still percent-encoded path call, and its labels.
+    """Return the operation that a method and a percent-encoded path call, and its labels.
 
-    A label may hold slashes, encoded or not: identifiers are ARNs.
+    A label may contain slashes, encoded or not, because identifiers may be ARNs.
     """
     for route, operation in _routes():
         matched = route.fullmatch(path) if operation.http["method"] == method else None
@@ -97,7 +97,7 @@ def error_status(name: str) -> int:
 
 
 def violations(shape: Shape, value: object, path: str = "") -> Iterator[str]:
-    """Yield what a value breaks of its shape, worded as the service does."""
+    """Yield the constraints of a shape that a value breaks, in the service's wording."""
     if isinstance(shape, StructureShape):
         yield from _structure_violations(shape, value, path)
     elif isinstance(shape, ListShape):
@@ -112,7 +112,7 @@ def violations(shape: Shape, value: object, path: str = "") -> Iterator[str]:
 
 
 def json_text(value: object) -> bytes:
-    """Return an answer as the service writes it; times become ISO 8601."""
+    """Return an answer as the service's JSON; times become ISO 8601."""
     return json.dumps(value, ensure_ascii=False, default=_to_text).encode()
 
 
@@ -123,7 +123,7 @@ def _service_model(service: str) -> ServiceModel:
 
 @functools.cache
 def _routes() -> tuple[tuple[re.Pattern[str], OperationModel], ...]:
-    """Return every route of both services, the one with the most literal text first."""
+    """Return every route of both services, those with the most literal text first."""
     operations = [
         _service_model(service).operation_model(name)
         for service in SERVICES
@@ -155,7 +155,7 @@ def _json_object(body: bytes) -> dict[str, Any]:
 
 
 def _from_text(shape: Shape, text: str | None) -> object:
-    """Return a query parameter as its shape's type, and as text where it is not of that type."""
+    """Return a query parameter in its shape's type, or as text if it is not of that type."""
     if text is None:
         return None
     try:
@@ -258,4 +258,4 @@ def _length_violations(shape: Shape, value: object, length: int, path: str) -> I
 def _to_text(value: object) -> str:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    raise TypeError(f"{type(value).__name__} has no place in an answer")
+    raise TypeError(f"{type(value).__name__} cannot be written in an answer")

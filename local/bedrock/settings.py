@@ -1,4 +1,4 @@
-"""How the local Bedrock behaves where the real one takes time, runs cold or is not documented."""
+"""Settings of the local Bedrock where the real one takes time, runs cold or is not documented."""
 
 from __future__ import annotations
 
@@ -22,19 +22,18 @@ class BedrockSettings:
     """The behaviour of one local Bedrock; the defaults suit a run that a person watches.
 
     Attributes:
-        polls: The GetModelImportJob call, counted from 1, that sees the end of an import job.
-        import_seconds: A job ends after this time too, however seldom it is polled.
-        role_not_ready_times: How many CreateModelImportJob calls find the role not yet known, as
-            they do for a role that IAM has not propagated.
-        cold_starts: How many invocations of a cold model answer ModelNotReadyException.
-        idle_seconds: A model that was not invoked for longer is cold again.
-        held_weights_bytes_at_most: A larger model is imported and checked, but not held, so that
+        polls: The number of the GetModelImportJob call, from 1, that returns the end of a job.
+        import_seconds: A job also ends after this time, even if it is polled less often.
+        role_not_ready_times: The number of CreateModelImportJob calls that fail because IAM has
+            not yet propagated the role.
+        cold_starts: The number of invocations of a cold model that get ModelNotReadyException.
+        idle_seconds: A model that has not been invoked for longer is cold again.
+        held_weights_bytes_at_most: A larger model is imported and checked, but not kept, so that
             it cannot answer.
-        converse_model_types: Which architectures have Converse, given a chat template. The user
-            guide excludes Qwen2.5, Qwen2-VL, Qwen2.5-VL, Qwen3 and GPT-OSS (2026-10-05); one
-            import of a Llama was seen to refuse it too (2026-09-20), so leave `llama` out to
-            rehearse that.
-        quotas: The account's own figures, by quota code; the default counts for the others.
+        converse_model_types: The architectures that support Converse if they have a chat template.
+            The user guide excludes Qwen2.5, Qwen2-VL, Qwen2.5-VL, Qwen3 and GPT-OSS (2026-10-05).
+            One imported Llama also refused it (2026-09-20); leave `llama` out to simulate that.
+        quotas: The account's applied values, by quota code; the others have their defaults.
         clock: Returns the time, with its zone.
     """
 

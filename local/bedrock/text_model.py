@@ -1,4 +1,4 @@
-"""A loaded model as text in, text out: tokenizer, chat template and greedy decoding."""
+"""A loaded model that continues text: tokenizer, chat template and greedy decoding."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
     from local.bedrock.import_job import Checkpoint
 
-# How many of the prompt's tokens are decoded before the answer's: a tokenizer strips the space
-# before its first word, and the answer's first word is not the text's first.
+# The number of prompt tokens that are decoded before the answer's. A tokenizer strips the space
+# before the first word of a text, and the answer's first word must keep its space.
 _CONTEXT_TOKENS = 6
-# What an incomplete UTF-8 sequence decodes to, until its last byte is there.
+# An incomplete UTF-8 sequence decodes to this until its last byte is there.
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What one generated token adds; the last piece has a reason.
+    """The text that one generated token adds; the last piece has a reason.
 
-    `tokens` counts those generated so far, the ending one too. `stop_sequence` is the text that
-    ended it, which is no part of `text`.
+    `tokens` counts the tokens generated so far, including the end token. `stop_sequence` is the
+    text that ended the generation; it is not part of `text`.
     """
 
     text: str
@@ -41,7 +41,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class TextModel:
-    """A model that generates; threads may share it."""
+    """A model that generates text; threads may share it."""
 
     tokenizer: Tokenizer
     decoder: LlamaDecoder
@@ -54,7 +54,7 @@ class TextModel:
         """Return the model with its weights as float32.
 
         Raises:
-            NotComputedError: The local runtime does not compute it, or does not hold it.
+            NotComputedError: The local runtime does not compute it, or has no copy of the weights.
         """
         config = LlamaConfig.from_dict(checkpoint.config)
         if checkpoint.shards is None:
@@ -70,17 +70,17 @@ class TextModel:
 
     @property
     def context_tokens(self) -> int:
-        """Return how many tokens prompt and answer may have together."""
+        """Return the maximum number of tokens of prompt and answer together."""
         return self.decoder.config.max_position_embeddings
 
     def prompt_ids(self, prompt: str) -> list[int]:
-        """Return a plain prompt's tokens; the token that begins a text is not doubled."""
+        """Return a plain prompt's tokens, with the token that begins a text only once."""
         begins = self.special_tokens.get("bos_token")
         begun = begins is not None and prompt.startswith(begins)
         return self.tokenizer.encode(prompt, add_special_tokens=not begun).ids
 
     def chat_ids(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
-        """Return a conversation's tokens; the template writes the special ones itself.
+        """Return a conversation's tokens; the template writes the special tokens.
 
         Raises:
             ChatTemplateError: The template refuses the conversation.
@@ -138,7 +138,7 @@ def _special_tokens(checkpoint: Checkpoint) -> dict[str, str]:
 def _end_ids(checkpoint: Checkpoint, tokenizer: Tokenizer) -> frozenset[int]:
     """Return the tokens that end an answer: the configured ones and the tokenizer's own.
 
-    generation_config.json goes before config.json.
+    generation_config.json takes precedence over config.json.
     """
     generation = json.loads(checkpoint.files.get("generation_config.json", b"{}"))
     configured = generation.get("eos_token_id", checkpoint.config.get("eos_token_id"))
@@ -153,7 +153,7 @@ def _first_stop(text: str, stop_sequences: Sequence[str]) -> str | None:
 
 
 def _certain_characters(text: str, stop_sequences: Sequence[str]) -> int:
-    """Return how much of the text no later token can change or turn into a stop sequence."""
+    """Return how many characters no later token can change or make part of a stop sequence."""
     whole = text.rstrip(_REPLACEMENT)
     return len(whole) - max((_begun(whole, stop) for stop in stop_sequences), default=0)
 

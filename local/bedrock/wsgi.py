@@ -1,4 +1,4 @@
-"""The local Bedrock as a WSGI application: both endpoints on one port, told apart by path."""
+"""The local Bedrock as a WSGI application: both endpoints on one port, distinguished by path."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class LocalBedrock:
     Args:
         region: The Region that answers; Custom Model Import is not in all of them.
         account_id: The account in the ARNs.
-        s3_client: Returns a client of the S3 that holds the staged files; called once per import.
-            Where the same server answers for both, it must answer S3 while Bedrock waits.
-        settings: How it behaves where the real one is slow or undocumented.
-        role_exists: Tells whether IAM has a role of this ARN; without it any role will do.
+        s3_client: Returns a client of the S3 with the staged files; called once per import. If
+            one server answers for both, it must answer S3 while Bedrock waits.
+        settings: The behaviour where the real Bedrock is slow or undocumented.
+        role_exists: Returns whether IAM has a role with this ARN; without it any role is accepted.
     """
 
     def __init__(
@@ -119,12 +119,12 @@ def _error_reply(error: BedrockError) -> Reply:
 
 
 def _encoded_path(environ: WSGIEnvironment) -> str:
-    """Return the path as it was sent, percent-encoded: in PATH_INFO an ARN's slash is decoded."""
+    """Return the path as sent, percent-encoded, because PATH_INFO decodes an ARN's slash."""
     uri: str | None = environ.get("RAW_URI") or environ.get("REQUEST_URI")
     if uri is None:
         return quote(environ["PATH_INFO"].encode("latin-1"))
     path = uri.partition("?")[0]
-    # A request line may hold the whole URL.
+    # A request line may contain the whole URL.
     return path if path.startswith("/") else "/" + path.partition("://")[2].partition("/")[2]
 
 
