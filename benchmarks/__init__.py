@@ -1,1 +1,1 @@
-"""The transfer against its peers and its limits, on one machine: `make bench`."""
+"""Compares the transfer with its peers and its limits, on one machine: `make bench`."""

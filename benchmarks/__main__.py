@@ -1,9 +1,9 @@
-"""Measure the transfer against its peers and its limits; see docs/transfer.md.
+"""Compare the transfer with its peers and its limits; see docs/transfer.md.
 
 python -m benchmarks run [SCENE ...]   plain, tls, network, network-long and processes:
                                        4 GiB (network-long 16), 5 rounds
-python -m benchmarks 70b               132 GB in 30 files, beside 4 GiB in the same settings
-python -m benchmarks render            the tables and pictures anew from the results
+python -m benchmarks 70b               132 GB in 30 files, and 4 GiB with the same settings
+python -m benchmarks render            tables and pictures again from the results
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main() -> int:
     """Return the exit code."""
     parser = _parser()
     arguments = parser.parse_args()
-    # Then what has been started is ended, and what has been written is deleted.
+    # SIGTERM raises, so that servers are stopped and files deleted.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if arguments.command == "run":
         if unknown := set(arguments.scenes) - set(_COMPARED):
@@ -65,12 +65,12 @@ def _measure(name: str, arguments: argparse.Namespace) -> None:
     result = run_scene(scene, small)
     if name == "70b":
         large = Extent(equal_sizes(arguments.model_bytes, arguments.files), 1)
-        result = _beside(run_scene(scene, large), result)
+        result = _with_small_runs(run_scene(scene, large), result)
     _write(result, arguments.results)
 
 
-def _beside(large: Result, small: Result) -> Result:
-    """Return the runs of the large model, and those of the small one under other names."""
+def _with_small_runs(large: Result, small: Result) -> Result:
+    """Return the runs of the large model, and those of the small model under other names."""
     size = f"{small.runs[0].size_bytes / 1024**3:.2g} GiB"
     runs = tuple(replace(run, way=f"{run.way}_small") for run in small.runs)
     labels = {f"{way}_small": f"{label}, {size}" for way, label in small.labels.items()}
@@ -96,11 +96,11 @@ def _parser() -> argparse.ArgumentParser:
         "--size-mib",
         type=int,
         default=4096,
-        help="in 4 files (default: 4096), network-long four times as much",
+        help="in 4 files (default: 4096); network-long takes four times as much",
     )
-    given.add_argument("--ways", help="only these, by their names and with commas between")
-    given.add_argument("--tls", action="store_true", help="the scene with TLS on both legs")
-    given.add_argument("--results", type=Path, default=_RESULTS, help="where JSON and SVG go")
+    given.add_argument("--ways", help="only these ways, separated by commas")
+    given.add_argument("--tls", action="store_true", help="the scene with TLS to the Hub and to S3")
+    given.add_argument("--results", type=Path, default=_RESULTS, help="folder for JSON and SVG")
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description=__doc__,

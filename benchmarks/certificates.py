@@ -1,4 +1,4 @@
-"""A certificate authority of the benchmark's own, made anew for each run."""
+"""The benchmark's own certificate authority, created for each run."""
 
 from __future__ import annotations
 

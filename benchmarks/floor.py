@@ -1,10 +1,10 @@
-"""What moving and hashing the bytes costs at least in CPython: sockets, SHA-256, CRC-64.
+"""The least cost of moving and hashing the bytes in CPython: sockets, SHA-256, CRC-64.
 
     python -m benchmarks.floor JOB.json
 
-Threads take ranges in turn. Each receives a range, hashes it by itself, and sends it: no retries,
-no order between ranges, no progress, nothing that could go wrong is looked after. `crc64` comes
-from awscrt, as in the transfer. The way to the sink is one multipart upload a file.
+Threads take ranges in turn. Each receives a range, hashes it by itself, and sends it. There are no
+retries, no order between ranges, no progress and no error handling. `crc64` comes from awscrt, as
+in the transfer. Each file is one multipart upload to the sink.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from awscrt.checksums import crc64nvme
 
 @dataclass(slots=True)
 class Upload:
-    """A file's upload while its parts are sent."""
+    """The upload of a file while its parts are sent."""
 
     target: str
     upload_id: str
@@ -37,7 +37,7 @@ class Upload:
 
 
 class Peer:
-    """A kept connection to one server."""
+    """A keep-alive connection to one server."""
 
     def __init__(self, url: str, ca_bundle: str | None) -> None:
         parts = urlsplit(url)
@@ -54,7 +54,7 @@ class Peer:
     def ask(
         self, line: str, headers: str, body: bytes | memoryview, buffer: memoryview
     ) -> tuple[str, int]:
-        """Send a request; return the answer's head, and how much of the body is in `buffer`."""
+        """Send a request; return the answer's head, and the number of body bytes in `buffer`."""
         head = f"{line} HTTP/1.1\r\nHost: {self._host}\r\nContent-Length: {len(body)}\r\n{headers}"
         self._socket.sendall(f"{head}\r\n".encode())
         if len(body):
@@ -74,7 +74,7 @@ class Peer:
 
 
 class Floor:
-    """All files, by ranges of one size."""
+    """Moves all files in ranges of one size."""
 
     def __init__(self, job: dict[str, Any]) -> None:
         self._job = job

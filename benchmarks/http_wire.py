@@ -1,8 +1,7 @@
-"""HTTP/1.1 on blocking sockets, cheap enough to share the cores with what it measures.
+"""HTTP/1.1 on blocking sockets, cheap enough to share the cores with the measured program.
 
-A thread serves a connection, and as many processes as there are cores share the listening socket.
-Where a network is imitated, a connection brings bytes at a set rate, and every answer comes one
-round trip late.
+Each connection has a thread, and one process per core shares the listening socket. To simulate a
+network, a connection transfers bytes at a set rate, and every answer is delayed by a round trip.
 """
 
 from __future__ import annotations
@@ -27,20 +26,20 @@ if TYPE_CHECKING:
 _HEAD_BYTES_AT_MOST: Final = 64 * 1024
 _PACED_BYTES: Final = 128 * 1024
 _PACED_BUFFER_BYTES: Final = 256 * 1024
-"""What the kernel may hold of a paced connection, beyond which the other side feels the pace."""
+"""The kernel's buffer of a paced connection; a small one makes the other side wait."""
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What stands between client and server; the default is loopback as it is."""
+    """The simulated network between client and server; the default is plain loopback."""
 
     latency_ms: float = 0
     connection_mbit: float = 0
-    """Megabits a second of one connection; 0 is no limit."""
+    """Megabits per second of one connection; 0 is no limit."""
 
     @property
     def round_trip_seconds(self) -> float:
-        """Return how long an answer is on its way beside the time that its bytes take."""
+        """Return the delay of an answer in addition to the time of its bytes."""
         return self.latency_ms / 1000
 
     @property
@@ -60,7 +59,7 @@ class Tls:
     key: Path
 
     def context(self) -> ssl.SSLContext:
-        """Return what a server needs."""
+        """Return the server's SSL context."""
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(self.certificate, self.key)
         return context
@@ -68,7 +67,7 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request whose body is still on the connection."""
+    """A request whose body has not been read yet."""
 
     method: str
     path: str
@@ -77,14 +76,14 @@ class Request:
 
     @property
     def body_bytes(self) -> int | None:
-        """Return the length of the body on the wire, or None when it comes in chunks."""
+        """Return the length of the body on the wire, or None if it is chunked."""
         if "chunked" in self.headers.get("transfer-encoding", ""):
             return None
         return int(self.headers.get("content-length", "0"))
 
 
 class ConnectionEndedError(Exception):
-    """The other side has closed."""
+    """The other side has closed the connection."""
 
 
 @dataclass(slots=True)
@@ -98,16 +97,16 @@ class Connection:
     _paced: int = 0
 
     def wait_round_trip(self) -> None:
-        """Let pass what a round trip takes."""
+        """Wait for the time of a round trip."""
         if self.network.latency_ms:
             time.sleep(self.network.round_trip_seconds)
 
     def start_pace(self) -> None:
-        """Count the rate of the connection from here."""
+        """Start to count the rate of the connection."""
         self._pace_started, self._paced = time.monotonic(), 0
 
     def pace(self, size_bytes: int) -> None:
-        """Let pass what so many bytes take at the connection's rate."""
+        """Wait for the time that so many bytes take at the connection's rate."""
         rate = self.network.bytes_per_second
         if not rate:
             return
@@ -117,7 +116,7 @@ class Connection:
             time.sleep(ahead)
 
     def step_bytes(self, at_most: int) -> int:
-        """Return how much to move between two calls of `pace`."""
+        """Return the number of bytes to move between two calls of `pace`."""
         return min(at_most, _PACED_BYTES) if self.network.connection_mbit else at_most
 
     def read_request(self) -> Request:
@@ -149,7 +148,7 @@ class Connection:
         return request
 
     def read_line(self) -> bytes:
-        """Return what stands before the next CRLF."""
+        """Return the bytes before the next CRLF."""
         while (end := self._read.find(b"\r\n")) < 0:
             self._fill()
         line = bytes(self._read[:end])
@@ -162,7 +161,7 @@ class Connection:
         if ready:
             buffer[:ready] = self._read[:ready]
             del self._read[:ready]
-        # One call for the whole of it where that can be had; TLS hands out a record at a time.
+        # One call for the whole buffer if possible; TLS returns one record at a time.
         flags = 0 if isinstance(self.socket, ssl.SSLSocket) else socket.MSG_WAITALL
         while ready < len(buffer):
             count = self.socket.recv_into(buffer[ready:], 0, flags)
@@ -173,7 +172,7 @@ class Connection:
     def respond(
         self, status: int, headers: Mapping[str, object] | None = None, body: bytes = b""
     ) -> None:
-        """Send an answer; to HEAD, `headers` has the length and there is no body."""
+        """Send an answer; for HEAD, `headers` has the length and there is no body."""
         lines = {"Content-Length": len(body), **(headers or {})}
         head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
         reason = HTTPStatus(status).phrase
@@ -188,14 +187,14 @@ class Connection:
 
 
 class ChunkedBody:
-    """A body with the transfer coding `chunked`, read as what is in the chunks."""
+    """The content of a body with the transfer coding `chunked`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._left = 0
 
     def read_line(self) -> bytes:
-        """Return what stands before the next CRLF."""
+        """Return the bytes before the next CRLF."""
         line = bytearray()
         one = memoryview(bytearray(1))
         while not line.endswith(b"\r\n"):
@@ -218,7 +217,7 @@ class ChunkedBody:
     def end(self) -> None:
         """Read the last chunk, which is empty."""
         if self._next_chunk(0):
-            message = "the body goes on after its end"
+            message = "the body continues after its last chunk"
             raise ValueError(message)
         while self._connection.read_line():
             pass
@@ -235,14 +234,14 @@ type Handler = Callable[[Connection, Request], None]
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Listens on as many ports as asked for, and hands each request to one handler."""
+    """Listens on the requested number of ports, and passes each request to one handler."""
 
     network: Network
     tls: ssl.SSLContext | None
     sockets: Sequence[socket.socket]
 
     def serve(self, handler: Handler, processes: int) -> None:
-        """Say on stdout which ports are served, and serve until stdin ends."""
+        """Print the ports to stdout, and serve until stdin ends."""
         ports = [listening.getsockname()[1] for listening in self.sockets]
         sys.stdout.write(json.dumps(ports) + "\n")
         sys.stdout.flush()
@@ -275,5 +274,5 @@ class Server:
 
 
 def listen(count: int) -> list[socket.socket]:
-    """Return sockets that listen on ports of this machine's choice."""
+    """Return sockets that listen on free ports."""
     return [socket.create_server(("127.0.0.1", 0), backlog=512) for _ in range(count)]

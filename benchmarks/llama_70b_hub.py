@@ -1,6 +1,6 @@
 """A local Hub that serves Llama 3 70B as published: 30 shards with their real headers.
 
-The weights are holes in sparse files: 141 GB to the reader, and a few hundred kB on the disk.
+The weights are holes in sparse files: 141 GB to a reader, and a few hundred kB on disk.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ REPO_ID: Final = "meta-llama/Meta-Llama-3-70B-Instruct"
 TOKENS: Final = 128_000
 MERGES: Final = 280_147
 TOKENIZER_BYTES: Final = 9_085_657
-# Of the tokenizer.json of Llama 3.2 1B, as public code lists it (2026-11-24).
+# From the tokenizer.json of Llama 3.2 1B, as listed in public code (2026-11-24).
 _COMMIT: Final = "5fcb2901844dde3111159f24205b71c25900ffbd"
 
 
 @dataclass(frozen=True, slots=True)
 class _Listed(Repository):
-    """A repository whose listing is given, so that 141 GB need not be hashed for it."""
+    """A repository with a given listing, so that 141 GB need not be hashed."""
 
     listing: Snapshot | None = None
 
     def snapshot(self, revision: str) -> Snapshot | None:
-        """Return the one commit, by whatever name."""
+        """Return the only commit, for any revision."""
         return self.listing if revision in {"main", _COMMIT} else None
 
     def large_file(self, path: str, sha256: str) -> RepositoryFile | None:
@@ -49,7 +49,7 @@ class _Listed(Repository):
 
 
 def llama_70b_hub(folder: Path, latency_seconds: float = 0) -> LocalHub:
-    """Return the Hub, serving from files that are laid in the folder."""
+    """Write the files into the folder and return the Hub that serves them."""
     files = published_models()[REPO_ID].files()
     files["tokenizer.json"] = _tokenizer()
     listing = {}

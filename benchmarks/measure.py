@@ -1,4 +1,4 @@
-"""One command from start to end: wall clock, CPU time and memory of all its processes."""
+"""Measures one command from start to end: wall clock, CPU time and memory of all its processes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PROC: Final = Path("/proc")
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What is run, with nothing of this process's environment but PATH and HOME."""
+    """A command to run; it inherits only PATH and HOME from this process's environment."""
 
     argv: tuple[str, ...]
     environ: Mapping[str, str]
@@ -31,7 +31,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a command took; memory is the highest sum over its processes that a sample met."""
+    """The cost of a command; memory is the highest sum over its processes in a sample."""
 
     wall_seconds: float
     cpu_seconds: float
@@ -39,7 +39,7 @@ class Usage:
 
 
 class CommandFailedError(Exception):
-    """A command ended with another exit code than 0."""
+    """The exit code of a command was not 0."""
 
     def __init__(self, command: Command, exit_code: int, output: bytes) -> None:
         tail = output.decode(errors="replace")[-2000:]
@@ -47,7 +47,7 @@ class CommandFailedError(Exception):
 
 
 def run_measured(commands: Sequence[Command]) -> Usage:
-    """Run commands side by side to their ends; return what they took together.
+    """Run commands concurrently to their ends; return their cost together.
 
     Raises:
         CommandFailedError: one of them failed.
@@ -58,7 +58,7 @@ def run_measured(commands: Sequence[Command]) -> Usage:
         return _measure(commands, processes, started)
     finally:
         for process in processes:
-            # What is left of its session, where this was interrupted.
+            # If this was interrupted, kill the rest of the session.
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
 
@@ -93,7 +93,7 @@ def _measure(
 
 def _start(command: Command) -> subprocess.Popen[bytes]:
     inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    # A session of its own is how its processes are told from all others.
+    # Its own session identifies its processes.
     return subprocess.Popen(  # noqa: S603 the benchmark's own commands
         command.argv,
         cwd=command.folder,
@@ -132,9 +132,9 @@ def _rss_bytes(sessions: frozenset[int]) -> int:
     rss_pages = 0
     for entry in _PROC.iterdir():
         if entry.name.isdigit():
-            # Many have gone by the time that they are looked at.
+            # Many processes have ended when they are read.
             with suppress(OSError):
-                # Asked first: to read of every process takes a twentieth of the machine.
+                # Checked first, because to read every process takes a twentieth of the machine.
                 if os.getsid(int(entry.name)) in sessions:
                     # https://man7.org/linux/man-pages/man5/proc_pid_statm.5.html: rss is the 2nd.
                     rss_pages += int((entry / "statm").read_text().split()[1])

@@ -1,4 +1,4 @@
-"""A scene as a picture: three figures of every way, each run a dot and the median a bar."""
+"""Draws a scene: three figures of every way, with a dot per run and a bar for the median."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Preflight of a 70B model in 30 shards: seconds, bytes and memory of `model-import check`.
+"""Measures preflight of a 70B model in 30 shards: time, bytes and memory of `model-import check`.
 
     make bench-preflight
 
-The local Hub waits 50 ms before each answer. It runs in this process and the command in another,
-whose time counts from its start and whose memory is its peak.
+The local Hub waits 50 ms before each answer. It runs in this process, and the command in another.
+The time includes the command's start, and the memory is its peak.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _WITHIN: Final = {"seconds": 5.0, "read_mb": 8.0, "peak_mb": 300.0}
 
 
 def main() -> None:
-    """Print the figures as JSON; exit 1 when one is not within its limit."""
+    """Print the figures as JSON; exit with 1 if one exceeds its limit."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.preflight", description=__doc__)
     parser.add_argument("--latency-ms", type=float, default=50)
     latency_seconds = parser.parse_args().latency_ms / 1000
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def _check(endpoint: str) -> tuple[float, resource.struct_rusage, bool]:
-    """Return the seconds that the command took, what it used, and its verdict."""
+    """Return the seconds that the command took, its resource usage, and its verdict."""
     command = [sys.executable, "-m", "cli", "check", REPO_ID, "--hub", endpoint, "--json"]
     started = time.monotonic()
     ended = subprocess.run(command, stdout=subprocess.PIPE, check=False)  # noqa: S603 – this project's

@@ -1,4 +1,4 @@
-"""What was measured: every run of every way, on what machine, with what versions."""
+"""The measured results: every run of every way, with machine and versions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GIB: Final = 1024**3
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One way once."""
+    """One run of one way."""
 
     round: int
     way: str
@@ -47,7 +47,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Ratios:
-    """What the rounds say of two ways, pair by pair: the median, and how far they spread."""
+    """The ratios of two ways over the rounds: the median and the range."""
 
     median: float
     least: float
@@ -59,13 +59,13 @@ class Ratios:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The runs of one scene, and all that is needed to judge them."""
+    """The runs of one scene, and the data needed to judge them."""
 
     scene: str
     settings: dict[str, Any]
     machine: dict[str, str]
     versions: dict[str, dict[str, str]]
-    """Of the packages that matter, by the environment that they are in."""
+    """Versions of the relevant packages, by environment."""
     labels: dict[str, str]
     verifying: tuple[str, ...]
     skipped: dict[str, str]
@@ -85,7 +85,7 @@ class Result:
         return statistics.median(float(getattr(run, field)) for run in self.of(way))
 
     def ratios(self, way: str, to: str, field: str) -> Ratios:
-        """Return a figure of `way` in that of `to`, round by round."""
+        """Return the ratio of a figure of `way` to that of `to`, round by round."""
         others = {run.round: float(getattr(run, field)) for run in self.of(to)}
         ratios = [
             float(getattr(run, field)) / others[run.round]
@@ -95,7 +95,7 @@ class Result:
         return Ratios(statistics.median(ratios), min(ratios), max(ratios))
 
     def write(self, folder: Path) -> Path:
-        """Write the result as JSON; return where."""
+        """Write the result as JSON; return its path."""
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.scene}.json"
         path.write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n")
@@ -110,7 +110,7 @@ class Result:
 
 
 def describe_machine() -> dict[str, str]:
-    """Return what the figures depend on."""
+    """Return the properties of the machine that the figures depend on."""
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
@@ -133,7 +133,7 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    """Return the commit that is measured; "-dirty" says that code differs from it."""
+    """Return the measured commit; "-dirty" says that code differs from it."""
     try:
         commit = _git("describe", "--always")
         changed = _git("status", "--porcelain", "--", "*.py", "uv.lock")

@@ -1,4 +1,4 @@
-"""The scenes in which ways are compared, and the runs themselves: interleaved, round by round."""
+"""The scenes in which ways are compared, and their runs, interleaved round by round."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MIB: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Ways on one stage."""
+    """The ways to compare, and their stage."""
 
     name: str
     ways: tuple[Way, ...]
@@ -36,7 +36,7 @@ class Scene:
     tls: bool = False
     network: Network = LOOPBACK
     size_factor: int = 1
-    """How many times the size that is asked for."""
+    """Multiple of the requested size."""
 
 
 FEW_CONNECTIONS: Final = Concurrency(connections=4, part_bytes=16 * _MIB)
@@ -81,20 +81,20 @@ class Extent:
     rounds: int
     pool_pages: int = POOL_PAGES
     hashes: Path = HASHES
-    """Where the hashes of the files are kept from run to run."""
+    """Folder that keeps the hashes of the files between runs."""
 
 
 def run_scene(
     scene: Scene, extent: Extent, find: Callable[[str], Environment] = find_environment
 ) -> Result:
-    """Run every way of a scene once a round, in an order of its own each round.
+    """Run every way of a scene once per round, in a random order.
 
-    A peer that fails is left out of its round, and the result says so. `find` returns what a way
-    needs by its name.
+    A peer that fails is left out of its round, and the result records it. `find` returns an
+    environment by its name.
 
     Raises:
-        CommandFailedError: this transfer failed, or the floor.
-        WrongBytesError: one of them brought other bytes than the source sent.
+        CommandFailedError: this transfer or the floor failed.
+        WrongBytesError: one of them delivered other bytes than the source sent.
     """
     environments, skipped = _environments(scene.ways, find)
     able = [way for way in scene.ways if way.name not in skipped]
@@ -132,7 +132,7 @@ class _Rounds:
     failures: dict[str, str]
 
     def run(self, able: Sequence[Way], rounds: int) -> Iterator[Run]:
-        order = random.Random(0)  # noqa: S311 no secret
+        order = random.Random(0)  # noqa: S311 not used for security
         for number in range(1, rounds + 1):
             for way in order.sample(able, len(able)):
                 try:
@@ -165,7 +165,7 @@ def _tell(run: Run) -> None:
 def _environments(
     wanted: Sequence[Way], find: Callable[[str], Environment]
 ) -> tuple[dict[str, Environment], dict[str, str]]:
-    """Return the environments that could be had, and the ways that cannot run, with the reason."""
+    """Return the available environments, and the reasons why other ways cannot run."""
     environments: dict[str, Environment] = {}
     skipped: dict[str, str] = {}
     for way in wanted:

@@ -1,8 +1,8 @@
-"""An S3 on loopback that checks what it receives, keeps the checksums and drops the bytes.
+"""An S3 on loopback that checks the bytes it receives, keeps the checksums and drops the bytes.
 
     python -m benchmarks.sink JOB.json
 
-Any bucket exists. Objects of up to 1 MiB are kept, since slices and reports are read again.
+Every bucket exists. Objects of up to 1 MiB are kept, because slices and reports are read again.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _CHECKED: Final = ("x-amz-checksum-crc64nvme", "x-amz-checksum-crc32")
 
 
 class S3Error(Exception):
-    """A refusal, by the code that S3 has for it."""
+    """An error with its S3 code."""
 
     def __init__(self, status: HTTPStatus, code: str, message: str) -> None:
         super().__init__(message)
@@ -46,7 +46,7 @@ class S3Error(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What is known of a body that went by; `kept` is its bytes if they are few."""
+    """The figures of a received body; `kept` has its bytes if it is small."""
 
     size_bytes: int
     crc64: int
@@ -54,13 +54,13 @@ class Received:
 
     @property
     def etag(self) -> str:
-        """Return an ETag that no client takes for an MD5."""
+        """Return an ETag that no client mistakes for an MD5."""
         return f'"{self.crc64:016x}{self.size_bytes:016x}-1"'
 
 
 @dataclass(frozen=True, slots=True)
 class Sink:
-    """Answers the requests of S3 that a transfer makes, its own or a peer's."""
+    """Answers the S3 requests of this transfer and of the peers."""
 
     records: SinkRecords
     buffers: threading.local
@@ -203,14 +203,16 @@ class Sink:
             return
         kept = self.records.content(key)
         if kept is None:
-            raise S3Error(HTTPStatus.GONE, "NotKept", "This sink drops what is longer than 1 MiB")
+            raise S3Error(
+                HTTPStatus.GONE, "NotKept", "This sink drops objects that are longer than 1 MiB"
+            )
         connection.respond(HTTPStatus.OK, headers, kept)
 
     def _receive(self, connection: Connection, request: Request) -> Received:
-        """Take the whole body, with what stands around it on the wire taken off.
+        """Receive the whole body, without its framing on the wire.
 
         Raises:
-            S3Error: a checksum that was sent with it is not that of the bytes.
+            S3Error: a checksum that was sent with the body does not match.
         """
         names = (request.headers.get("x-amz-trailer", ""), *request.headers)
         needs_crc32 = any(name.lower() == "x-amz-checksum-crc32" for name in names)
@@ -260,7 +262,9 @@ def _body(
     elif length is not None:
         yield from _steps(connection, body, length, buffer)
     else:
-        raise S3Error(HTTPStatus.LENGTH_REQUIRED, "MissingContentLength", "How long is the body?")
+        raise S3Error(
+            HTTPStatus.LENGTH_REQUIRED, "MissingContentLength", "The request has no Content-Length"
+        )
     if chunked is not None:
         chunked.end()
 
@@ -327,7 +331,7 @@ def _send_xml(connection: Connection, root: str, content: str) -> None:
 
 
 def main() -> None:
-    """Serve what the job names until stdin ends."""
+    """Serve the ports of the job until stdin ends."""
     job = json.loads(Path(sys.argv[1]).read_text())
     tls = Tls(*map(Path, job["tls"])).context() if job["tls"] else None
     sink = Sink(SinkRecords(Path(job["records"])), threading.local())

@@ -1,4 +1,4 @@
-"""What the sink remembers of uploads and objects: small files, shared by its processes."""
+"""The sink's records of uploads and objects: small files, shared by its processes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ObjectRecord:
 
 
 class SinkRecords:
-    """Uploads are folders with a file a part; objects are files by the name of their key."""
+    """An upload is a folder with a file per part; an object is a file named by its key."""
 
     def __init__(self, folder: Path) -> None:
         self._uploads = folder / "uploads"
@@ -59,7 +59,7 @@ class SinkRecords:
             yield folder.name, json.loads((folder / _UPLOAD_NAME).read_text())["key"]
 
     def put_part(self, upload_id: str, part: PartRecord) -> bool:
-        """Remember a part; return whether there is such an upload."""
+        """Record a part; return whether there is such an upload."""
         folder = self._uploads / upload_id
         if not folder.is_dir():
             return False
@@ -75,7 +75,7 @@ class SinkRecords:
         return {part.number: part for part in parts}
 
     def complete(self, upload_id: str, key: str, size_bytes: int, crc64: int) -> None:
-        """Make an object of an upload."""
+        """Turn an upload into an object."""
         folder = self._uploads / upload_id
         metadata = json.loads((folder / _UPLOAD_NAME).read_text())["metadata"]
         self.put_object(key, size_bytes, crc64, metadata, None)
@@ -89,7 +89,7 @@ class SinkRecords:
         metadata: Mapping[str, str],
         content: bytes | None,
     ) -> None:
-        """Remember an object, with its bytes if they are given."""
+        """Record an object, with its bytes if they are given."""
         if content is not None:
             (self._contents / _file_name(key)).write_bytes(content)
         record = ObjectRecord(size_bytes, crc64, dict(metadata))
@@ -111,7 +111,7 @@ class SinkRecords:
         return file.read_bytes() if file.exists() else None
 
     def delete(self, key: str, upload_id: str | None = None) -> None:
-        """Forget an upload if one is named, else an object."""
+        """Delete an upload if one is named, otherwise an object."""
         if upload_id is not None:
             shutil.rmtree(self._uploads / upload_id, ignore_errors=True)
             return
@@ -119,7 +119,7 @@ class SinkRecords:
             (folder / _file_name(key)).unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete all records."""
         for folder in (self._uploads, self._objects, self._contents):
             shutil.rmtree(folder)
             folder.mkdir()
@@ -130,7 +130,7 @@ def _file_name(key: str) -> str:
 
 
 def _write(file: Path, content: dict[str, object]) -> None:
-    # Renamed into place: another process never reads half of it.
+    # Renamed into place, so that no other process reads half of it.
     written = file.with_name(f"{file.name}.{uuid.uuid4().hex}")
     written.write_text(json.dumps(content))
     written.rename(file)

@@ -1,4 +1,4 @@
-"""A Hub on loopback: `resolve` redirects to another port, which sends ranges out of the pool.
+"""A Hub on loopback: `resolve` redirects to another port, which sends ranges of the pool.
 
 python -m benchmarks.source JOB.json
 """
@@ -34,7 +34,7 @@ _TREE: Final = re.compile(rf"/api/models/{REPO_ID}/tree/[^/]+/?")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The Hub of one repository, and the CDN beside it."""
+    """The Hub with one repository, and its CDN."""
 
     pool: Pool
     files: dict[str, ContentFile]
@@ -130,7 +130,7 @@ class Source:
 
 
 def main() -> None:
-    """Serve what the job names until stdin ends."""
+    """Serve the files of the job until stdin ends."""
     job = json.loads(Path(sys.argv[1]).read_text())
     pool = Pool(Path(job["pool"]["path"]), job["pool"]["size_bytes"])
     tls = Tls(*map(Path, job["tls"])).context() if job["tls"] else None

@@ -1,4 +1,4 @@
-"""What a benchmark stands on: the files, the source and the sink, each server a process apart."""
+"""The stage of a benchmark: the files, and the source and the sink in their own processes."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 PROJECT: Final = Path(__file__).parent.parent
 HASHES: Final = PROJECT / "benchmarks/.cache/hashes.json"
 BUCKET: Final = "benchmark"
-_SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 a folder of our own is made in it
+_SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 a private folder is created in it
 
 
 class WrongBytesError(Exception):
-    """What arrived at the sink is not what the source sent."""
+    """The sink did not receive the bytes that the source sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where the files come from and go to."""
+    """The source and the destination of the files."""
 
     files: tuple[ContentFile, ...]
     hub_url: str
@@ -44,7 +44,7 @@ class Stage:
     s3_url: str
     records: SinkRecords
     folder: Path
-    """On disk, and empty when a way begins."""
+    """A folder on disk that is empty when a way starts."""
     ca_bundle: Path | None
 
     @property
@@ -53,11 +53,11 @@ class Stage:
         return sum(file.size_bytes for file in self.files)
 
     def resolve_url(self, file: ContentFile) -> str:
-        """Return where the Hub has a file."""
+        """Return the Hub's URL of a file."""
         return f"{self.hub_url}/{REPO_ID}/resolve/{COMMIT}/{file.path}"
 
     def clear(self) -> None:
-        """Forget what the sink received, and empty the working folder."""
+        """Delete the sink's records, and empty the working folder."""
         self.records.clear()
         for leftover in self.folder.iterdir():
             if leftover.is_dir():
@@ -66,10 +66,10 @@ class Stage:
                 leftover.unlink()
 
     def check_received(self, prefix: str) -> None:
-        """Compare every object with what the source sent.
+        """Compare every object with the bytes that the source sent.
 
         Raises:
-            WrongBytesError: one is missing, or its size or CRC-64/NVME is another.
+            WrongBytesError: one is missing, or its size or CRC-64/NVME differs.
         """
         for file in self.files:
             received = self.records.object(prefix + file.path)
@@ -82,7 +82,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class StageSettings:
-    """What the servers are to be."""
+    """The settings of the servers."""
 
     sizes: tuple[int, ...]
     network: Network = LOOPBACK
@@ -94,7 +94,7 @@ class StageSettings:
 
 @contextmanager
 def set_stage(settings: StageSettings) -> Iterator[Stage]:
-    """Start the servers, and end them."""
+    """Start the servers, and stop them at the end."""
     in_memory = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None
     with (
         tempfile.TemporaryDirectory(prefix="benchmark-", dir=in_memory) as memory,
@@ -129,7 +129,7 @@ def _server_job(settings: StageSettings, tls: Tls | None) -> dict[str, Any]:
 
 @contextmanager
 def _server(name: str, job_file: Path) -> Iterator[Sequence[int]]:
-    """Run a server; yield the ports that it names."""
+    """Run a server; yield the ports that it prints."""
     process = subprocess.Popen(  # noqa: S603 this project's own
         [sys.executable, "-m", f"benchmarks.{name}", str(job_file)],
         cwd=PROJECT,

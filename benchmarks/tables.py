@@ -1,4 +1,4 @@
-"""Results as Markdown, and in their places in docs/transfer.md."""
+"""Formats results as Markdown, and inserts them into docs/transfer.md."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PLACE: Final = re.compile(r"(<!-- bench: (\S+) -->\n).*?(<!-- /bench -->)", re.
 
 
 def fill_places(text: str, results: Path) -> str:
-    """Return a document with what was measured between its marks."""
+    """Return a document with the results inserted between its marks."""
 
     def fill(place: re.Match[str]) -> str:
         return f"{place[1]}\n{_content(place[2], results)}\n{place[3]}"
@@ -56,7 +56,7 @@ def scene_table(result: Result) -> str:
 
 
 def scene_note(result: Result) -> str:
-    """Return what a table was measured on, and with what."""
+    """Return the conditions of a measurement: sizes, network, machine and versions."""
     settings, machine = result.settings, result.machine
     sizes = settings["sizes"]
     amount = f"{sum(sizes) / 1e9:.1f} GB in {len(sizes)} files"
@@ -77,11 +77,11 @@ def scene_note(result: Result) -> str:
     )
     lines = [f"{moved}; {on}."]
     if result.versions:
-        told = (
+        versions = (
             f"{name} has {', '.join(f'{package} {found[package]}' for package in found)}"
             for name, found in result.versions.items()
         )
-        lines.append(f"Of the environments, {'; '.join(told)}.")
+        lines.append(f"Of the environments, {'; '.join(versions)}.")
     for title, reasons in (("Not run", result.skipped), ("Failed", result.failures)):
         lines.extend(f"{title}: {name} ({reason})." for name, reason in reasons.items())
     return "\n".join(lines)

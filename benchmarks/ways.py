@@ -1,4 +1,4 @@
-"""The ways from the Hub to S3 that are compared: ours, the peers', and the floor under all."""
+"""The compared ways from the Hub to S3: this transfer, its peers, and the floor."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Concurrency:
-    """How much is under way at once, for all ways that can be told."""
+    """How much is in flight at once, for all ways that can be configured."""
 
     connections: int
     part_bytes: int
 
     def streams(self, files: int) -> int:
-        """Return the connections that a peer has for one file; 4, as rclone has, or more."""
+        """Return the connections of a peer for one file; at least 4, the default of rclone."""
         return max(4, self.connections // files)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run of one way: from where to where, by what means."""
+    """One run of one way: its source, destination and settings."""
 
     stage: Stage
     prefix: str
@@ -45,7 +45,7 @@ class Job:
 
     @property
     def environ(self) -> dict[str, str]:
-        """Return what tells every program of the servers, in its own words."""
+        """Return the variables that configure each program to use the servers."""
         stage = self.stage
         told = {
             "AWS_ACCESS_KEY_ID": "benchmark",
@@ -67,7 +67,7 @@ class Job:
 
     @property
     def s3_uri(self) -> str:
-        """Return where the files go."""
+        """Return the destination of the files."""
         return f"s3://{BUCKET}/{self.prefix}"
 
     def program(self, environment: str, name: str) -> str:
@@ -85,11 +85,11 @@ class Job:
         return Command(argv, self.environ, self.stage.folder)
 
     def shell(self, *lines: str) -> Command:
-        """Return a command of shell lines, the first that fails ending it."""
+        """Return a command of shell lines, which ends at the first that fails."""
         return self.script("/bin/bash", "-c", "\n".join(("set -euo pipefail", *lines)))
 
     def to_json(self) -> str:
-        """Return what the benchmark's own programs are told."""
+        """Return the job for the benchmark's own programs."""
         stage = self.stage
         described = {
             "resolve_url": f"{stage.hub_url}/{REPO_ID}/resolve/{COMMIT}",
@@ -114,7 +114,7 @@ class Way:
     label: str
     commands: Callable[[Job], Sequence[Command]]
     verifies: bool = True
-    """Whether it compares the SHA-256 of what it moved with the Hub's."""
+    """Whether it compares the SHA-256 of the moved bytes with the Hub's."""
     environments: tuple[str, ...] = ()
 
 
@@ -175,7 +175,7 @@ def _aws_copy(job: Job, aws: str) -> str:
 
 
 def _disk_then_aws(job: Job) -> list[Command]:
-    """Return what the guides say: download all, then upload all, with the defaults of both."""
+    """Return the way of the guides: download all, then upload all, with the defaults of both."""
     return [job.shell(_hf_download(job), _aws_copy(job, job.program("aws", "aws")))]
 
 
@@ -215,7 +215,7 @@ def _rclone(job: Job, given: Mapping[str, str]) -> list[Command]:
         "--s3-endpoint": stage.s3_url,
         "--s3-region": "us-east-1",
         "--s3-env-auth": "true",
-        # The sink takes no MD5, which would cost it more than all else that it does.
+        # The sink accepts no MD5, which would cost more than all its other work.
         "--s3-use-multipart-etag": "false",
         "--s3-disable-checksum": "true",
         **({"--ca-cert": str(stage.ca_bundle)} if stage.ca_bundle else {}),

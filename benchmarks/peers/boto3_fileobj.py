@@ -1,4 +1,4 @@
-"""requests into boto3's `upload_fileobj`, a thread a file, hashed on the way.
+"""requests into boto3's `upload_fileobj`, a thread per file, hashed on the way.
 
 python boto3_fileobj.py JOB.json
 """
@@ -43,7 +43,7 @@ def _move_all(job: dict[str, Any]) -> None:
                 cast("IO[bytes]", body), job["bucket"], job["prefix"] + file["path"], Config=config
             )
         if body.sha256.hexdigest() != file["sha256"]:
-            sys.exit(f"{file['path']} is another file")
+            sys.exit(f"{file['path']} does not have the Hub's SHA-256")
 
     with ThreadPoolExecutor(len(job["files"])) as movers:
         list(movers.map(move, job["files"]))

@@ -1,4 +1,4 @@
-"""Files on disk by s3transfer with the CRT, which is what AWS CLI 2 uploads with.
+"""Uploads files from disk by s3transfer with the CRT, as AWS CLI 2 does.
 
 python crt_upload.py JOB.json
 """

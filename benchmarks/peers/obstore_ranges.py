@@ -56,7 +56,7 @@ def _move_all(job: dict[str, Any]) -> None:
                 max_concurrency=job["streams"],
             )
         if sha256.hexdigest() != file["sha256"]:
-            sys.exit(f"{file['path']} is another file")
+            sys.exit(f"{file['path']} does not have the Hub's SHA-256")
 
     with ThreadPoolExecutor(len(job["files"])) as movers:
         list(movers.map(move, job["files"]))

@@ -1,4 +1,4 @@
-"""The two stores of a job, as obstore has them."""
+"""The two stores of a job for obstore."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def s3_store(job: dict[str, Any]) -> S3Store:
         job["bucket"],
         endpoint=job["s3_url"],
         access_key_id="benchmark",
-        secret_access_key="benchmark",  # noqa: S106 the sink looks at none
+        secret_access_key="benchmark",  # noqa: S106 the sink ignores it
         region="us-east-1",
         virtual_hosted_style_request=False,
         client_options=_options(job),
@@ -36,6 +36,6 @@ def _options(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def leave() -> NoReturn:
-    """End the process at once: obstore's threads abort an interpreter that ends beside them."""
+    """End the process at once; obstore's threads abort an interpreter that ends normally."""
     sys.stdout.flush()
     os._exit(0)

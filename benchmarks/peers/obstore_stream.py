@@ -1,4 +1,4 @@
-"""obstore: one stream a file, straight into its multipart upload; `--sha256` hashes on the way.
+"""obstore: one stream per file into its multipart upload; `--sha256` hashes on the way.
 
 python obstore_stream.py JOB.json [--sha256]
 """
@@ -38,7 +38,7 @@ async def _move_all(job: dict[str, Any], *, with_hash: bool) -> None:
             max_concurrency=job["streams"],
         )
         if with_hash and sha256.hexdigest() != file["sha256"]:
-            sys.exit(f"{file['path']} is another file")
+            sys.exit(f"{file['path']} does not have the Hub's SHA-256")
 
     await asyncio.gather(*map(move, job["files"]))
 

@@ -43,7 +43,7 @@ def test_a_rate_is_understood(expression: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("expression", ["cron(0 * * * ? *)", "rate(1)", "15 minutes", ""])
 def test_anything_else_is_refused_with_what_is_understood(expression: str) -> None:
-    with pytest.raises(ValueError, match="give rate"):
+    with pytest.raises(ValueError, match="Give a rate"):
         rate_seconds(expression)
 
 
