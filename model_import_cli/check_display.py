@@ -39,9 +39,9 @@ def show(console: Console, report: CheckReport) -> None:
     for severity, findings in groupby(report.findings, key=lambda finding: finding.severity):
         console.print(Text(f"\n{_HEADINGS[severity]}", style=f"bold {_COLOURS[severity]}"))
         console.print(_findings(list(findings), _COLOURS[severity]))
-    if report.importable and report.forecast:
-        console.print(Text("\nForecast, not measured on this model", style="bold"))
-        console.print(_forecast(report.forecast))
+    if report.importable and report.plan is not None:
+        console.print(Text("\nForecast: nothing of it is measured on this model", style="bold"))
+        console.print(_forecast(report.plan.forecast.to_dict()))
 
 
 def _title(report: CheckReport) -> Text:
@@ -71,19 +71,21 @@ def _model(plan: Plan) -> Table:
         "Model",
         ", ".join(
             (
-                (plan.architecture or "architecture not stated")
-                + (f" ({report.kind})" if report.kind else ""),
-                f"{plan.parameters:,} parameters" if plan.parameters else "parameters unknown",
-                plan.dtype or "precision unknown",
+                (model.architecture or "no class named")
+                + (f" ({model.kind})" if model.kind else ""),
+                f"{model.parameters:,} parameters"
+                if model.parameters
+                else "parameters not counted",
+                model.dtype or "precision not known",
             )
         ),
     )
     context = f"{model.context_length:,} tokens" if model.context_length else "not stated"
     grid.add_row("Context", context)
-    grid.add_row("Weights", f"{size(plan.bytes or 0)} in {_files(plan.files or 0)}")
-    grid.add_row("Licence", report.licence or "not stated")
-    grid.add_row("Chat template", report.chat_template or "none")
-    grid.add_row("Name on Bedrock", plan.model_name)
+    grid.add_row("Weights", f"{size(model.weights_bytes)} in {_files(model.weights_files)}")
+    grid.add_row("Licence", model.licence or "none named")
+    grid.add_row("Chat template", model.chat_template or "none")
+    grid.add_row("On Bedrock", plan.wanted.model_name)
     return grid
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from model_import.findings.finding import Finding
 
@@ -13,38 +13,23 @@ if TYPE_CHECKING:
     from model_import.assessment.plan import Plan
     from model_import.errors import ModelImportError
 
-
-@dataclass(frozen=True, slots=True)
-class PlannedModel:
-    """The figures of a model; a figure that could not be read is None."""
-
-    files: int | None = None
-    bytes: int | None = None
-    dtype: str | None = None
-    architecture: str | None = None
-    context_length: int | None = None
-    parameters: int | None = None
-    model_name: str | None = None
-
-    @classmethod
-    def of(cls, verdict: Verdict, model_name: str) -> PlannedModel:
-        """Return the figures of a verdict."""
-        return cls(
-            files=verdict.weights_files,
-            bytes=verdict.weights_bytes,
-            dtype=verdict.dtype,
-            architecture=verdict.architecture,
-            context_length=verdict.context_length,
-            parameters=verdict.parameters,
-            model_name=model_name,
-        )
+_MODEL: Final = {
+    "files": "weights_files",
+    "bytes": "weights_bytes",
+    "dtype": "dtype",
+    "architecture": "architecture",
+    "context_length": "context_length",
+    "parameters": "parameters",
+    "model_name": "model_name",
+}
+"""What `--json` tells of the model, by the fields of a plan and of its figures."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
     """The result of a check; errors come first among its findings.
 
-    `kind`, `licence` and `chat_template` (its file) are printed for a person only.
+    A repository that could not even be read has no `commit` and no `plan`.
     """
 
     repo_id: str

@@ -65,7 +65,6 @@ class StackRemains:
 
     @property
     def is_deployed(self) -> bool:
-        """Return whether the stack exists."""
         return self._stack_status() is not None
 
     def running_executions(self) -> list[str]:

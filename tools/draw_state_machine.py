@@ -1,22 +1,26 @@
 """Draws docs/state_machine.svg and docs/model_release.svg from the definitions of the machines.
 
-The path of an execution that succeeds runs down the first column. A state off that path is one
-column to the right of the state that first leads to it. States that can only end in failure are at
-the end of the last column, and all transitions to them join one light line.
+The path of an execution that succeeds runs straight down. States that can only end in failure form
+a path of their own; where many states lead to it, each bears a cross instead of an arrow.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
+from operator import itemgetter
 from pathlib import Path
 from textwrap import wrap
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from tools.diagram import Edge, Node, draw
+from tools.diagram import CROSS, Diagram, Edge, Node, draw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ROOT: Final = Path(__file__).parents[1]
 PICTURES: Final = {
@@ -42,19 +46,6 @@ ITEMS: Final = re.compile(r"\$(\w+)")
 
 type State = dict[str, Any]
 
-MARGIN: Final = 24
-LOOP_WIDTH: Final = 30
-# Left of the loops is space for lines that skip states on the way down.
-SKIP_WIDTH: Final = 16
-BOX_WIDTH: Final = 204
-BOX_HEIGHT: Final = 42
-ROW_GAP: Final = 24
-COLUMN_GAP: Final = 76
-BUS_OFFSET: Final = 26
-INNER_PITCH: Final = BOX_HEIGHT + 16
-# Where lines meet the side of a box: returning lines above its centre, failures below.
-SIDE_STEP: Final = 12
-
 
 def picture(definition: Path) -> str:
     """Return the SVG of a state machine."""
@@ -62,49 +53,45 @@ def picture(definition: Path) -> str:
     return draw(diagram(machine), machine["Comment"])
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A state and its place: centre, size, row and column."""
-
-    name: str
-    state: State
-    column: int
-    row: int
-    x: float
-    y: float
-    height: float = BOX_HEIGHT
-    width: float = BOX_WIDTH
-
-    @property
-    def left(self) -> float:
-        """Return the x of its left side."""
-        return self.x - self.width / 2
-
-    @property
-    def right(self) -> float:
-        """Return the x of its right side."""
-        return self.x + self.width / 2
-
-    @property
-    def top(self) -> float:
-        """Return the y of its top."""
-        return self.y - self.height / 2
-
-    @property
-    def bottom(self) -> float:
-        """Return the y of its bottom."""
-        return self.y + self.height / 2
+def diagram(*machines: State) -> Diagram:
+    """Return the boxes and arrows of machines that run beside each other."""
+    parts = [_diagram(machine) for machine in machines]
+    return Diagram(
+        nodes=tuple(node for part in parts for node in part.nodes),
+        edges=tuple(edge for part in parts for edge in part.edges),
+        rows=tuple(row for part in parts for row in part.rows),
+    )
 
 
-def next_states(state: State) -> list[str]:
-    """Return the states that follow without an error, a Choice's first rule first."""
-    rules = [*state.get("Choices", []), state, {"Next": state.get("Default")}]
-    return list(dict.fromkeys(rule["Next"] for rule in rules if rule.get("Next")))
+def _diagram(machine: State) -> Diagram:
+    states = machine["States"]
+    main, failures = main_path(machine), failure_path(states)
+    # Graphviz takes an arrow to an earlier box of this order for one that leads back up.
+    order = [*main, *(name for name in states if name not in main)]
+    nodes = [_node(name, states[name], main, failures) for name in order]
+    edges = [
+        _styled(edge, main, failures) for name in order for edge in edges_from(name, states[name])
+    ]
+    drawn = Diagram(tuple(nodes), tuple(edges))
+    entries = Counter(edge.target for edge in _failing(edges, failures))
+    entry, arrows = max(entries.items(), key=itemgetter(1), default=("", 0))
+    if arrows <= MOST_FAILURE_ARROWS:
+        return drawn
+    return replace(_crossed(drawn, failures, entry), rows=((main[-1], failures[-1]),))
 
 
-def caught_states(state: State) -> list[str]:
-    """Return the states that the Catch rules of a state name."""
-    return list(dict.fromkeys(catcher["Next"] for catcher in state.get("Catch", [])))
+def _failing(edges: Iterable[Edge], failures: list[str]) -> list[Edge]:
+    return [edge for edge in edges if edge.target in failures and edge.source not in failures]
+
+
+def _crossed(drawn: Diagram, failures: list[str], entry: str) -> Diagram:
+    """Return a diagram with a cross for each arrow that leads to the entry of the failures."""
+    hidden = [edge for edge in _failing(drawn.edges, failures) if edge.target == entry]
+    sources = {edge.source for edge in hidden}
+    nodes = [replace(node, fails=node.name in sources) for node in drawn.nodes]
+    edges = [edge for edge in drawn.edges if edge not in hidden]
+    edges.append(Edge(CROSS.name, entry, "failure", ("an error", "or a refusal")))
+    return Diagram((*nodes, CROSS), tuple(edges))
 
 
 def main_path(machine: State) -> list[str]:
@@ -116,8 +103,8 @@ def main_path(machine: State) -> list[str]:
 
 
 def failure_path(states: dict[str, State]) -> list[str]:
-    """Return the states that cannot reach a success, in the order of the definition."""
-    succeeding = {name for name, state in states.items() if state["Type"] == "Succeed"}
+    """Return the states from which no success can be reached, in the order of the definition."""
+    hopeful = {n for n, state in states.items() if state["Type"] != "Fail" and not _rules(state)}
     while more := {
         name
         for name, state in states.items()
@@ -132,44 +119,12 @@ def inner_machines(state: State) -> list[State]:
     return [state["ItemProcessor"]] if "ItemProcessor" in state else state.get("Branches", [])
 
 
-def boxes(machine: State) -> dict[str, Box]:
-    """Return every state with its place; a row is as high as its highest state."""
-    placed = cells(machine)
-    heights = {name: _height(machine["States"][name]) for name in placed}
-    rows = 1 + max(row for _, row in placed.values())
-    row_heights = [0.0] * rows
-    for name, (_, row) in placed.items():
-        row_heights[row] = max(row_heights[row], heights[name])
-    result = {}
-    for name, (column, row) in placed.items():
-        above = sum(row_heights[:row]) + ROW_GAP * row
-        x = MARGIN + SKIP_WIDTH + LOOP_WIDTH + BOX_WIDTH / 2 + column * (BOX_WIDTH + COLUMN_GAP)
-        y = MARGIN + above + row_heights[row] / 2
-        result[name] = Box(name, machine["States"][name], column, row, x, y, heights[name])
-    return result
-
-
-def _height(state: State) -> float:
-    return BOX_HEIGHT + len(_inner_states(state)) * INNER_PITCH
-
-
-def draw(machine: State) -> str:
-    """Return the picture as SVG."""
-    placed = boxes(machine)
-    failures = failure_path(machine["States"])
-    width = max(box.right for box in placed.values()) + LOOP_WIDTH + MARGIN
-    height = max(box.bottom for box in placed.values()) + MARGIN
-    size = f'width="{width:g}" height="{height:g}"'
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" {size}>',
-        f"<title>{escape(machine['Comment'])}</title>",
-        f"<style>{STYLE}</style>",
-        f"<defs>{_arrow('arrow', '#46525f')}{_arrow('failure-arrow', '#d59a9a')}</defs>",
-        f'<rect {size} rx="10" fill="#fdfdfc"/>',
-        *_failure_lines(placed, failures),
-        *_lines(placed, failures),
-        *(part for box in placed.values() for part in _shape(box)),
-        "</svg>",
+def edges_from(name: str, state: State) -> list[Edge]:
+    """Return the arrows that leave a state, one for each state that it leads to."""
+    edges = [Edge(name, rule["Next"], label=_condition(rule)) for rule in _rules(state)]
+    edges += [
+        Edge(name, catcher["Next"], "caught", _errors(catcher))
+        for catcher in state.get("Catch", [])
     ]
     firsts = {edge.target: edge for edge in reversed(edges)}
     return [edge for edge in edges if edge is firsts[edge.target]]
@@ -223,128 +178,8 @@ def _node(name: str, state: State, main: list[str], failures: list[str]) -> Node
     )
 
 
-def _path(style: str, *points: tuple[float, float]) -> str:
-    return f'<path class="{style}" d="M{"L".join(f"{x:g} {y:g}" for x, y in points)}"/>'
-
-
-def _lines(placed: dict[str, Box], failures: list[str]) -> Iterator[str]:
-    for source in placed.values():
-        following = next_states(source.state)
-        for target in dict.fromkeys(following + caught_states(source.state)):
-            if target in failures and source.name not in failures:
-                continue
-            style = "line" if target in following else "line caught"
-            yield _path(style, *_route(source, placed[target]))
-
-
-def _route(source: Box, target: Box) -> list[tuple[float, float]]:
-    """Return the corners of a line: down, right, or back to an earlier state."""
-    if target.column == source.column:
-        if target.row == source.row + 1:
-            return [(source.x, source.bottom), (target.x, target.top)]
-        passing = SKIP_WIDTH if target.row > source.row else 0
-        turn_x = source.left - LOOP_WIDTH - passing
-        return _bracket(source.left, source.y, turn_x, target.left, target.y)
-    if target.column > source.column:
-        trunk = target.left - COLUMN_GAP / 2
-        return _bracket(source.right, source.y, trunk, target.left, target.y)
-    if target.row > source.row:
-        x = source.x - BOX_WIDTH / 4
-        return [(x, source.bottom), (x, target.y), (target.right, target.y)]
-    far, over = source.right + LOOP_WIDTH, target.top - ROW_GAP / 2
-    near, entry = target.right + COLUMN_GAP - BUS_OFFSET, target.y - SIDE_STEP
-    return [
-        (source.right, source.y),
-        (far, source.y),
-        (far, over),
-        (near, over),
-        (near, entry),
-        (target.right, entry),
-    ]
-
-
-def _bracket(
-    from_x: float, from_y: float, turn_x: float, to_x: float, to_y: float
-) -> list[tuple[float, float]]:
-    return [(from_x, from_y), (turn_x, from_y), (turn_x, to_y), (to_x, to_y)]
-
-
-def _failure_lines(placed: dict[str, Box], failures: list[str]) -> Iterator[str]:
-    first = placed[failures[0]]
-    failing = [
-        box
-        for box in placed.values()
-        if box.name not in failures
-        and set(failures) & {*next_states(box.state), *caught_states(box.state)}
-    ]
-    bus = MARGIN + SKIP_WIDTH + LOOP_WIDTH + BOX_WIDTH + BUS_OFFSET
-    stubs = [box for box in failing if box.column < first.column]
-    for box in stubs:
-        # The sides of a Choice slope inwards.
-        inset = SIDE_STEP if box.state["Type"] == "Choice" else 0
-        side = box.right - inset if box.column == 0 else box.left + inset
-        yield _path("failure", (side, box.y + SIDE_STEP), (bus, box.y + SIDE_STEP))
-    heights = [first.y, *(box.y + SIDE_STEP for box in stubs)]
-    top = min(heights)
-    yield _path("failure", (bus, top), (bus, max(heights)))
-    yield _path("failure into", (bus, first.y), (first.left, first.y))
-    yield f'<text class="failure" x="{bus + 8:g}" y="{top + 4:g}">any error</text>'
-    for box in failing:
-        if box.column == first.column:
-            yield _path("failure into", (box.x, box.bottom), (first.x, first.top))
-
-
-def _shape(box: Box) -> Iterator[str]:
-    kind = box.state["Type"]
-    if kind == "Choice":
-        tip = BOX_HEIGHT / 2
-        corners = (
-            (box.left, box.y),
-            (box.left + tip, box.top),
-            (box.right - tip, box.top),
-            (box.right, box.y),
-            (box.right - tip, box.bottom),
-            (box.left + tip, box.bottom),
-        )
-        points = " ".join(f"{x:g},{y:g}" for x, y in corners)
-        yield f'<polygon class="box Choice" points="{points}"/>'
-    else:
-        radius = BOX_HEIGHT / 2 if kind in {"Wait", "Succeed", "Fail"} else 5
-        yield (
-            f'<rect class="box {kind}" x="{box.left:g}" y="{box.top:g}" width="{box.width:g}" '
-            f'height="{box.height:g}" rx="{radius:g}"/>'
-        )
-    yield from _label(box)
-    yield from _inner_shapes(box)
-
-
-def _inner_states(state: State) -> dict[str, State]:
-    states: dict[str, State] = state.get("ItemProcessor", {}).get("States", {})
-    return states
-
-
-def _inner_shapes(box: Box) -> Iterator[str]:
-    first_y = box.top + BOX_HEIGHT * 1.5
-    inner = {
-        name: Box(name, state, 0, row, box.x, first_y + row * INNER_PITCH, width=BOX_WIDTH - 24)
-        for row, (name, state) in enumerate(_inner_states(box.state).items())
-    }
-    for source in inner.values():
-        for target in caught_states(source.state):
-            yield _path("failure into", *_route(source, inner[target]))
-        yield from _shape(source)
-
-
-def _label(box: Box) -> Iterator[str]:
-    y = box.top + BOX_HEIGHT / 2
-    kind = kind_of(box.state)
-    yield f'<text x="{box.x:g}" y="{y - 2 if kind else y + 4:g}">{escape(box.name)}</text>'
-    if kind:
-        yield f'<text class="kind" x="{box.x:g}" y="{y + 12:g}">{escape(kind)}</text>'
-
-
-def kind_of(state: State) -> str:
-    """Return the API that a task calls, or the state's type if its shape does not show it."""
+def what_answers(state: State) -> str:
+    """Return what answers a state, or its type where the shape does not say it."""
     if state["Type"] == "Task":
         resource: str = state["Resource"]
         call = resource.partition(":::")[2].removeprefix("aws-sdk:")
@@ -352,22 +187,3 @@ def kind_of(state: State) -> str:
     if items := ITEMS.search(str(state.get("Items", ""))):
         return f"{state['Type']} over {items[1]}"
     return "" if state["Type"] in {"Choice", "Wait", "Succeed", "Fail"} else state["Type"]
-
-
-def main() -> None:
-    """Write the pictures, or with --check exit if one is stale."""
-    parser = argparse.ArgumentParser(description="Draw the state machines from their definitions.")
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing; exit 1 if one is stale"
-    )
-    check = parser.parse_args().check
-    for definition, path in PICTURES.items():
-        picture = draw(yaml.safe_load(definition.read_text(encoding="utf-8")))
-        if not check:
-            path.write_text(picture, encoding="utf-8")
-        elif not path.exists() or path.read_text(encoding="utf-8") != picture:
-            sys.exit(f"{path.name} is stale: {definition.name} has changed. Run: make generate")
-
-
-if __name__ == "__main__":
-    main()

@@ -15,6 +15,7 @@ import re
 import threading
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from time import sleep
 from typing import TYPE_CHECKING, Any, Final, cast
 from unittest import mock
@@ -49,6 +50,8 @@ from moto.stepfunctions.parser.asl.component.state.exec.execute_state import Exe
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback import (  # noqa: E501
     StateTaskServiceCallback,
 )
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -112,6 +115,7 @@ def _replacements(pace: Pace, endpoint_url: str) -> dict[str, object]:
             "EventBridge"
         ),
         "moto.stepfunctions.responses.StepFunctionResponse.send_task_failure": _send_task_failure,
+        "moto.stepfunctions.responses.StepFunctionResponse.get_execution_history": _tell_history,
         f"{_TASK}.state_task_service_callback._DELAY_SECONDS_SYNC_CONDITION_CHECK": _POLL_SECONDS,
         f"{_ENGINE}.eval.callback.callback.HeartbeatEndpoint": _Heartbeats,
         f"{_ENGINE}.component.common.timeouts.timeout.TimeoutSeconds._eval_seconds": _limit_seconds,
@@ -130,7 +134,19 @@ _RUN_TASK_PARAMETERS: Final = {
     }
 }
 
-# moto declares $parse with $eval, which evaluates its argument instead of only parsing it.
+_parsed_definition: Final = functools.lru_cache(maxsize=16)(AmazonStateLanguageParser.parse)
+
+
+def _parse(definition: str) -> tuple[Any, Any]:
+    """Read a definition once and not at every execution, which took most of an execution's time.
+
+    Only its syntax tree is kept: the components made of it are each execution's own.
+    """
+    _, tree = _parsed_definition(definition)
+    return Preprocessor().visit(tree), tree
+
+
+# moto declares $parse by way of $eval, which evaluates where it should only read.
 _MOTO_PARSE: Final = re.compile(r"\$parse:=function\(\$v\)\{\s*\$eval\(\$v\)\s*\};")
 
 
@@ -149,7 +165,15 @@ def _evaluate(expression: str) -> Any:  # noqa: ANN401 – any JSON value
         raise QueryEvaluationError(str(error)) from error
 
 
-# moto writes all variables as text before an expression, in a function that checks the result.
+@functools.lru_cache(maxsize=1024)
+def _parsed_expression(text: str) -> Any:  # noqa: ANN401
+    """Return an expression to be copied for each evaluation: evaluating changes the copy alone."""
+    parsed = jsonata.Jsonata(text)
+    parsed.register_lambda("parse", json.loads)
+    return parsed
+
+
+# moto writes all variables as text before an expression, inside a function that checks the result.
 _OPENING: Final = re.compile(r"(?:\$\w+\()?\(")
 _DECLARATION: Final = re.compile(r"\$?(\w+):=")
 _JSON: Final = json.JSONDecoder()
@@ -313,6 +337,28 @@ def _send_task_failure(response: Any) -> Any:  # noqa: ANN401
     token = response._get_param("taskToken")  # noqa: SLF001
     response.stepfunction_backend.send_task_failure(token, error=error, cause=cause)
     return EmptyResult()
+
+
+def _tell_history(response: Any) -> tuple[int, dict[str, str], str]:  # noqa: ANN401
+    """Tell the history as it is; moto looks for each event's every possible member, by many names.
+
+    Followed executions ask for it often.
+    """
+    arn = response._get_param("executionArn")  # noqa: SLF001
+    history = response.stepfunction_backend.get_execution_history(arn)
+    events = [_told_event(event) for event in history["events"]]
+    headers = {"Content-Type": "application/x-amz-json-1.0"}
+    return HTTPStatus.OK, headers, json.dumps({"events": events})
+
+
+def _told_event(event: dict[str, Any]) -> dict[str, Any]:
+    told = {
+        name: {key: value for key, value in member.items() if value is not None}
+        if isinstance(member, dict)
+        else member
+        for name, member in event.items()
+    }
+    return told | {"timestamp": datetime.fromisoformat(event["timestamp"]).timestamp()}
 
 
 def _follow_tasks(client_for: Any) -> Any:  # noqa: ANN401 – a method of moto's

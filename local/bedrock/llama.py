@@ -1,9 +1,9 @@
 """The Llama architecture in NumPy: logits of the next token, with a key-value cache.
 
-It computes RMSNorm, rotary positions, grouped-query attention and SwiGLU in float32. Mistral is
-the same computation if its sliding window covers the context. The configuration is read as
-transformers 4.51.3, the version that Bedrock documents, reads it: with `rope_theta` and
-`rope_scaling`, and without the `rope_parameters` that transformers 5 writes instead.
+RMSNorm, rotary positions, grouped-query attention and SwiGLU, in float32. Mistral is the same
+computation while its sliding window covers the context. The configuration is read as Bedrock's
+transformers reads it: it knows `rope_theta` and `rope_scaling`, and passes over the
+`rope_parameters` that transformers 5 writes in their place.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     type Array = NDArray[np.float32]
 
 COMPUTED_MODEL_TYPES = ("llama", "mistral")
-# Default of Mistral's window in transformers 4.51.3, if config.json has none.
+# What Bedrock's transformers takes for Mistral's window, where config.json names none.
 _MISTRAL_SLIDING_WINDOW = 4096
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
+from unittest import mock
 
 import urllib3
 
@@ -12,7 +13,6 @@ from local.aws.account import Account
 from local.aws.aws_server import AwsServer
 from local.aws.event_bus import EventBus
 from local.aws.moto_engine import Pace, executing_engine
-from local.aws.moto_s3 import return_part_checksums
 from local.aws.schedules import RunningSchedule
 from local.aws.transfer_tasks import TransferTasks
 from local.bedrock.settings import BedrockSettings
@@ -20,6 +20,7 @@ from local.bedrock.wsgi import LocalBedrock
 from local.deployment.stack import Stack, deploy
 
 # `local` puts the functions' folder on the path.
+from model_import.aws.refusals import ACCOUNT_CALLS  # isort: skip
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,10 +68,12 @@ class LocalAws:
 
     def _start(self, settings: LocalSettings, on_task_log: Callable[[str, str], None]) -> None:
         server = self._exit.enter_context(AwsServer(settings.port))
-        # moto's state belongs to the process, so remove what an earlier account left.
-        urllib3.request("POST", f"{server.endpoint}/moto-api/reset")
+        # moto's state is the process's: what an earlier account left goes.
+        urllib3.request("POST", f"{server.endpoint}/moto-api/reset", timeout=None)
         self._exit.enter_context(executing_engine(settings.pace, server.endpoint))
         self._exit.enter_context(return_part_checksums())
+        patient = mock.patch.object(ACCOUNT_CALLS, "read_timeout", _ANSWER_SECONDS_AT_MOST)
+        self._exit.enter_context(patient)
         self.account = Account(server.endpoint, settings.region)
         parameters = {
             "HubEndpoint": settings.hub_endpoint,

@@ -13,9 +13,9 @@
         local/repositories/model-import/Tiny-Quiz-Llama-Instruct \
         --reference tests/local/data/llama_reference.json
 
-It takes a few minutes on two CPU cores. The project imports neither this file nor its
-dependencies. transformers stays at 4.51.3, the version that Amazon Bedrock documents: 5.x writes
-a config.json (`rope_parameters`, `dtype`) that 4.51.3 reads without an error but wrongly.
+A few minutes on two CPU cores. Nothing else in the project imports this file or what it
+depends on. transformers stays at the version that Amazon Bedrock names: 5.x writes a
+config.json (`rope_parameters`, `dtype`) that this one reads without complaint and gets wrong.
 """
 
 import argparse
@@ -381,7 +381,7 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Pa
 
 
 def name_tokenizer_class(path: Path) -> None:
-    """Restores the class name of Llama 3: 4.51.3 writes it without `Fast`."""
+    """Restores the class as Llama 3 names it: this transformers writes it without its `Fast`."""
     settings = json.loads(path.read_text(encoding="utf-8"))
     settings["tokenizer_class"] = "PreTrainedTokenizerFast"
     path.write_text(json.dumps(settings, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
