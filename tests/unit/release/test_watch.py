@@ -377,8 +377,10 @@ def test_a_run_that_is_out_of_time_leaves_the_hub_to_whoever_else_uses_it(
     with mock_aws(), LocalHub([Repository("acme/a", tmp_path)]) as hub:
         boto3.client("ssm").put_parameter(Name="policy", Value=text, Type="String")
         seen_table()
-        for name, value in (names | {"HUB_ENDPOINT": hub.endpoint}).items():
+        for name, value in names.items():
             monkeypatch.setenv(name, value)
+        monkeypatch.setattr(app, "settings", lambda: SimpleNamespace(hub_endpoint=hub.endpoint))
+        monkeypatch.setattr(app, "hub_token", lambda: None)
 
         if fault:
             with pytest.raises(fault):
