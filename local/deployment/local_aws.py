@@ -13,6 +13,7 @@ from local.aws.account import Account
 from local.aws.aws_server import AwsServer
 from local.aws.event_bus import EventBus
 from local.aws.moto_engine import Pace, executing_engine
+from local.aws.moto_s3 import return_part_checksums
 from local.aws.schedules import RunningSchedule
 from local.aws.transfer_tasks import TransferTasks
 from local.bedrock.settings import BedrockSettings
