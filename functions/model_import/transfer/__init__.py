@@ -1,1 +1,1 @@
-"""From the source to the staging bucket: one slice of a model in one task."""
+"""Moves one slice of a model from its source to the staging bucket, in one task."""

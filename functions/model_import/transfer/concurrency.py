@@ -1,4 +1,4 @@
-"""How many connections a transfer uses: more while that helps, fewer when it is told to."""
+"""How many connections a transfer uses: more while that helps, fewer when a server throttles."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Final
 
 _DOUBLING_SECONDS: Final = 0.5
 _STEP_SECONDS: Final = 2.0
-"""How long a number of connections is looked at before it is judged, at first and later."""
+"""How long a number of connections is measured before it is judged: while doubling, and later."""
 _GAIN_AT_LEAST: Final = 0.05
-"""A step that brings less throughput than this share more is taken back."""
+"""A step is undone if it raises the throughput by less than this share."""
 _CPU_AT_MOST: Final = 0.9
-"""Above this share of all cores more connections cannot bring more throughput."""
+"""Above this share of all cores, more connections cannot raise the throughput."""
 _HOLD_SECONDS: Final = 15.0
-"""How long a number is kept, after it was found best or lowered, until more are tried again."""
-# All five by tests/unit/transfer/test_concurrency.py, which runs this against models of a network.
+"""How long a number is kept, after it was found best or was lowered, before more are tried."""
+# tests/unit/transfer/test_concurrency.py justifies all five against models of a network.
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a transfer looks like at one moment; all but `now_seconds` count since it began."""
+    """The state of a transfer at one moment; all fields but `now_seconds` count from its start."""
 
     now_seconds: float
     bytes_moved: int
@@ -31,9 +31,9 @@ class Sample:
 class ConcurrencyController:
     """Decides on the number of connections from samples; knows neither threads nor clocks.
 
-    It doubles while that brings throughput, and takes back what twice in a row brought none. Then
-    it adds an eighth now and then, and doubles again if that helped. Throttling halves the number,
-    once a step, and is the end of doubling.
+    It doubles the number while that raises the throughput, and undoes a step that fails to do so
+    twice in a row. Then it adds an eighth now and then, and doubles again if that helped.
+    Throttling halves the number, at most once per step, and ends the doubling.
     """
 
     def __init__(self, *, at_start: int, at_most: int, cores: float) -> None:
@@ -48,7 +48,7 @@ class ConcurrencyController:
         self._last: Sample | None = None
 
     def observe(self, sample: Sample) -> int:
-        """Return how many connections are to be used from now on."""
+        """Return how many connections to use from now on."""
         last = self._last
         if last is None:
             self._last = sample
@@ -77,7 +77,7 @@ class ConcurrencyController:
             limit_before, rate_before = self._before
             if rate < rate_before * (1 + _GAIN_AT_LEAST):
                 if self._is_doubling and not self._is_in_doubt:
-                    self._is_in_doubt = True  # a short look at a line that others use, too
+                    self._is_in_doubt = True  # a short measurement, on a line that others may use
                     return
                 self.limit = limit_before
                 self._settle(now_seconds)
@@ -98,7 +98,7 @@ class ConcurrencyController:
 
 
 class WorkerGate:
-    """Lets as many threads work at once as it is told; the others wait."""
+    """Limits how many threads work at once; the others wait."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -107,7 +107,7 @@ class WorkerGate:
         self._changed = threading.Condition()
 
     def enter(self) -> bool:
-        """Wait until there is room; return False when there will be none, since it is closed."""
+        """Wait until this thread may work; return False if the gate is closed."""
         with self._changed:
             while self._working >= self._limit and not self._is_closed:
                 self._changed.wait()
@@ -115,19 +115,19 @@ class WorkerGate:
             return not self._is_closed
 
     def leave(self) -> None:
-        """Make room for another."""
+        """Let another thread work."""
         with self._changed:
             self._working -= 1
             self._changed.notify()
 
     def open_to(self, limit: int) -> None:
-        """Change how many may work; those at work beyond it finish what they do."""
+        """Change how many threads may work; threads above the limit finish their work first."""
         with self._changed:
             self._limit = limit
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Let everybody through, to find that there is nothing to do."""
+        """Let all threads through; `enter` then returns False."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()

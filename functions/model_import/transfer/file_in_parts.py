@@ -1,4 +1,4 @@
-"""A file moved in parts: opened by whichever thread comes first, and held to what is announced."""
+"""A file that is moved in parts: the first thread opens it and checks its size."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class FileInParts(ABC):
-    """What a transfer of a whole file and one of a run of its parts have in common."""
+    """What the transfer of a whole file and the transfer of a run of its parts share."""
 
     def __init__(self, file: RepositoryFile, part_bytes: int, route: Route) -> None:
         self._file: Final = file
@@ -33,7 +33,7 @@ class FileInParts(ABC):
 
     @abstractmethod
     def _open(self) -> None:
-        """Find out what is left to be moved, and where to."""
+        """Find out which parts are left to move, and to which upload."""
 
     def _open_once(self) -> None:
         with self._opening:
@@ -48,7 +48,7 @@ class FileInParts(ABC):
         self._remote = remote
 
     def _stored_parts(self, objects: StagedObjects) -> dict[int, UploadedPart]:
-        """Return the parts that the open upload has, as they are cut here, by index."""
+        """Return the stored parts of the open upload that have the expected length, by index."""
         return {
             part.number - 1: part
             for part in objects.stored_parts(self._upload_id)

@@ -1,8 +1,8 @@
-"""One file on its way from the Hub to S3: opened by its first part, completed by its last.
+"""Moves one file from the Hub to S3: its first part opens the file, its last part completes it.
 
-The parts are gone through in rounds. Mostly one does: every part is read, hashed and stored, or is
-stored already. A copy whose source disappears, and a resumed file whose hash comes out wrong, take
-another round.
+A round goes through all parts, and one round is usually enough: every part is read, hashed and
+stored, or is stored already. A file needs another round if the source of its copy disappears, or if
+it was resumed and its hash is wrong.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What the files of a slice share on their way."""
+    """What the transfers of all files of a slice share."""
 
     hub: HubFiles
     buffers: PartBuffers
@@ -45,15 +45,15 @@ class Route:
     reads: RangeReads
     queue: PartQueue
     checkpoint_parts: int
-    """So many parts become safe at once, by a checkpoint of the hash, while buffers are left."""
+    """While buffers are left, a checkpoint of the hash is written after this many parts."""
 
 
 class FileTransfer(FileInParts):
-    """Moves the parts of one file, each in any thread.
+    """Moves the parts of one file; each part may run in any thread.
 
-    A file of one part is verified before it is put; a longer one becomes a multipart upload that is
-    completed only if the SHA-256 is the Hub's. A file that is there already is skipped; one that is
-    elsewhere in the bucket is copied; an upload that is open is gone on with.
+    A file of one part is verified before it is put. A longer file becomes a multipart upload, which
+    is completed only if the SHA-256 is the Hub's. A file that is already in place is skipped, a
+    file that is elsewhere in the bucket is copied, and an open upload is resumed.
     """
 
     def __init__(self, file: RepositoryFile, part_bytes: int, route: Route) -> None:
@@ -64,12 +64,12 @@ class FileTransfer(FileInParts):
 
     @property
     def path(self) -> str:
-        """Return where in the repository the file is."""
+        """Return the path of the file in the repository."""
         return self._file.path
 
     @property
     def is_opened(self) -> bool:
-        """Return whether its object and its upload were looked for, and found or made."""
+        """Return whether the object and the upload of the file have been looked up."""
         return self._opened_at is not None
 
     @property
@@ -82,15 +82,15 @@ class FileTransfer(FileInParts):
         return (partial(self.move_part, index) for index in range(self.part_count))
 
     def open_ahead(self, buffer: memoryview) -> None:
-        """Have the file opened before it is a part's turn; the buffer is given back unused."""
+        """Open the file before its first part is due; release the buffer unused."""
         self._route.buffers.release(buffer)
         self._open_once()
 
     def move_part(self, index: int, buffer: memoryview) -> None:
-        """Move one part; the buffer is given back as soon as S3 and the hash are done with it.
+        """Move one part; release the buffer as soon as S3 and the hash are done with it.
 
         Raises:
-            ChecksumMismatchError: the file is not the one that the Hub announced.
+            ChecksumMismatchError: the file differs from what the Hub announces.
         """
         self._open_once()
         if self._is_done:
@@ -105,7 +105,7 @@ class FileTransfer(FileInParts):
             self._settle(index, places=0)
 
     def keep_checkpoint(self) -> None:
-        """Write down how far the hash is, for whoever goes on with the upload."""
+        """Save how far the hash is, for the task that resumes the upload."""
         round_ = self._round
         if not self._is_done and round_.checkpointing.acquire(blocking=False):
             try:
@@ -123,9 +123,11 @@ class FileTransfer(FileInParts):
             self._finish(sha256, "skipped")
             return
         if self.part_count > 1 and file.sha256 is None:
-            found = f"{file.path!r} has {file.size_bytes} bytes and no SHA-256 at the Hub"
+            found = f"{file.path!r} has {file.size_bytes} bytes and no SHA-256 on the Hub"
             raise InvalidInputError(
-                found, f"Without one, a file fits {len(self._ranges[0])} bytes."
+                found,
+                f"A file without a SHA-256 may have at most {len(self._ranges[0])} bytes. "
+                "Store the file with Git LFS: then the Hub has its SHA-256.",
             )
         if file.size_bytes:
             self._source = route.objects.find_copy_source(file)
@@ -176,7 +178,7 @@ class FileTransfer(FileInParts):
         )
 
     def _take_part(self, index: int, buffer: memoryview) -> None:
-        """Have what has been read hashed and stored."""
+        """Hash and store the bytes that were read."""
         content = buffer[: len(self._ranges[index])]
         if self.part_count == 1:
             self._put_whole(content)
@@ -211,22 +213,22 @@ class FileTransfer(FileInParts):
         route.tally.stored(len(content))
         self._finish(sha256, "transferred")
 
-    # Safety: what is stored and hashed, and known to be by a checkpoint
+    # Safety: a part is safe when it is stored and hashed, and a checkpoint says so
 
     def _note_hashed(self, index: int, buffer: memoryview, state: str | None) -> None:
         with self._lock:
             is_stored = self._round.note_hashed(index, state)
         if is_stored:
-            self._let_go(index, buffer)
+            self._release_part(index, buffer)
 
     def _note_stored(self, index: int, buffer: memoryview) -> None:
         with self._lock:
             is_hashed = self._round.note_stored(index)
         if is_hashed:
-            self._let_go(index, buffer)
+            self._release_part(index, buffer)
 
-    def _let_go(self, index: int, buffer: memoryview) -> None:
-        """Give the buffer of a part back that is both stored and hashed."""
+    def _release_part(self, index: int, buffer: memoryview) -> None:
+        """Release the buffer of a part that is both stored and hashed."""
         is_safe = self._round.state_after(index) is None  # there will be no checkpoint
         self._route.buffers.release(buffer, places=1 if is_safe else 0)
         self._settle(index, places=0 if is_safe else 1)
@@ -242,7 +244,7 @@ class FileTransfer(FileInParts):
             self.keep_checkpoint()
 
     def _is_checkpoint_due(self) -> bool:
-        """Return whether there is enough to make safe, or whether others wait for any place."""
+        """Return whether enough parts need a checkpoint, or other threads wait for a place."""
         parts = self._round.parts_since_checkpoint
         return parts >= self._route.checkpoint_parts or (parts > 0 and self._route.buffers.are_lent)
 
@@ -260,16 +262,16 @@ class FileTransfer(FileInParts):
 
     def _end_round(self) -> None:
         round_ = self._round
-        with round_.checkpointing:  # not while a checkpoint frees some of them
+        with round_.checkpointing:  # a checkpoint may be freeing some of the places
             places = round_.close()
         if self._source is not None:
             self._end_copy(self._source)
         else:
             self._end_move()
-        self._route.buffers.free(places)  # not before: until it is completed, a kill costs them
+        self._route.buffers.free(places)  # only now: until completion, a kill costs these parts
 
     def _end_copy(self, source: CopySource) -> None:
-        """Complete a copy if it is the source's CRC; what is missing comes from the Hub."""
+        """Complete the copy if its CRC is the source's; else read missing parts from the Hub."""
         stored = self._round.stored
         if len(stored) == self.part_count and self._joined_crc() == source.crc:
             self._complete(str(self._file.sha256), "copied")
@@ -282,7 +284,7 @@ class FileTransfer(FileInParts):
     def _end_move(self) -> None:
         sha256 = self._round.sha256.hexdigest()
         if sha256 != self._file.sha256 and self._round.is_resumed:
-            # What was stored before may be at fault, and not the Hub.
+            # The parts that were stored earlier may be wrong, and not the Hub's file.
             self._abort()
             self._begin_again()
             return
@@ -334,7 +336,7 @@ def _resumed_round(
     if checkpoint is not None and checkpoint.is_of(upload_id, stored):
         try:
             sha256 = OrderedSha256(checkpoint.parts, checkpoint.sha256_state)
-        except ValueError:  # of another machine, or of none
+        except ValueError:  # another machine wrote the state, or it is damaged
             pass
         else:
             return UploadRound(sha256, stored, checkpoint.parts, _crc=checkpoint.crc)

@@ -1,4 +1,4 @@
-"""The order in which the parts of a slice are taken: two files at a time, opened beforehand."""
+"""The order in which the parts of a slice are taken: two files at a time, opened in advance."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from model_import.transfer.part_queue import Work
 
 FILES_AT_A_TIME: Final = 2
-"""One SHA-256 after another keeps one core busy at most, and all threads wait for it."""
+"""With one file at a time, SHA-256 could use only one core, and all threads would wait for it."""
 
 
 def in_order(files: Iterable[FileTransfer], *, ahead: int) -> list[Work]:
     """Return the parts of all files, those of each in order.
 
-    Opening a file takes several round trips, for which all threads would wait if its first part
-    began it: it is a work of its own, `ahead` works earlier.
+    Opening a file takes several round trips, and all threads would wait if its first part did it.
+    So opening is separate work, `ahead` works earlier in the queue.
     """
     left = iter(files)
     works: list[Work] = []

@@ -1,4 +1,4 @@
-"""The parts that are still to be moved, in order, and slow ones that a second try may overtake."""
+"""The parts left to move, in order, and second reads that may overtake slow parts."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from model_import.transfer.part_buffers import PartBuffers
 
 type Work = Callable[[memoryview], None]
-"""Moves one part by way of a buffer that it is given, and that it gives back."""
+"""Moves one part through a buffer, and releases the buffer."""
 
 
 class PartQueue:
-    """Hands out work; whoever finds none waits, since a file may have to be begun again.
+    """Gives work to threads; a thread that finds none waits, since a file may start over.
 
     `pending` counts the files that are not done.
     """
@@ -29,7 +29,7 @@ class PartQueue:
         self._changed = threading.Condition()
 
     def take(self) -> Work | None:
-        """Return the next work, or None when there will never be any."""
+        """Return the next work, or None if there will be no more."""
         with self._changed:
             while not self._work and self._pending and not self._is_closed:
                 self._waiting += 1
@@ -40,7 +40,7 @@ class PartQueue:
     def move_next(self, buffers: PartBuffers) -> bool:
         """Do the next work; return whether there was any.
 
-        The buffer is taken before the work: whoever waits for one then holds back no part.
+        The buffer is taken before the work, so a thread that waits for a buffer delays no part.
 
         Raises:
             BuffersClosedError: the buffers are closed.
@@ -54,19 +54,19 @@ class PartQueue:
         return True
 
     def append(self, work: Iterable[Work]) -> None:
-        """Put work last."""
+        """Add work at the end of the queue."""
         with self._changed:
             self._work.extend(work)
             self._changed.notify_all()
 
     def begin_again(self, work: Iterable[Work]) -> None:
-        """Put the parts of a file first that has to be moved once more."""
+        """Put the parts of a file that must be moved again at the front of the queue."""
         with self._changed:
             self._work.extendleft(reversed(list(work)))
             self._changed.notify_all()
 
     def offer(self, work: Work) -> bool:
-        """Give work to somebody who waits; return whether there was anybody."""
+        """Give work to a waiting thread; return whether there was one."""
         with self._changed:
             if self._work or not self._waiting:
                 return False
@@ -82,7 +82,7 @@ class PartQueue:
                 self._changed.notify_all()
 
     def close(self) -> None:
-        """Hand out nothing more, and wake whoever waits."""
+        """Give out no more work, and wake the threads that wait."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()

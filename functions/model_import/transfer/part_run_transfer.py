@@ -1,10 +1,10 @@
-"""Parts of a file that several tasks move, and its verification by the task that is last.
+"""Moves parts of a file that several tasks share; the last task verifies the file.
 
-SHA-256 goes from the first byte to the last, and no task has them all; nor can parts be read before
-the upload is completed. So the parts go to an upload at a key under `unverified/`, which nothing
-else reads. The task that finds all parts stored, and is the first to claim the file, completes it,
-reads it back in order, and makes it known by its hash; from then on the file is one that is
-elsewhere in the bucket, and is copied to its place.
+SHA-256 needs the bytes in order, and no task has all of them. S3 does not let anyone read parts
+before the upload is completed. So the parts go to an upload at a key under `unverified/`, which
+nothing else reads. The task that finds all parts stored, and is the first to claim the file,
+completes the upload, reads the object back in order, and records where a file with this hash is.
+From then on the file is elsewhere in the bucket, and is copied to its place like any such file.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class PartRunTransfer(FileInParts):
-    """Moves one run of parts, each in any thread; `finish` puts a verified file in its place."""
+    """Moves one run of parts, each in any thread; `finish` then copies the file to its place."""
 
     def __init__(
         self,
@@ -116,19 +116,19 @@ class PartRunTransfer(FileInParts):
             why = f"{file.path!r} has neither an upload nor an object under unverified/"
             raise StagingUnavailableError(self._unverified.bucket, why)
         self._verify(f"{file.size_bytes} bytes", f"{whole.size_bytes} bytes")
-        self._route.tally.take_on(file)
+        self._route.tally.add_file(file)
         read_back = ReadBack(whole, self._ranges, self._route, self._end_read_back)
         self._route.queue.append(read_back.works())
 
     def _is_stored(self) -> bool:
-        """Return whether all parts of the file are; if not, whoever stores the last one goes on."""
+        """Return whether all parts of the file are stored; if not, another task will verify it."""
         if self._upload_id:
             try:
                 self._stored = self._stored_parts(self._unverified)
             except ClientError as error:
                 if error.response["Error"]["Code"] != "NoSuchUpload":
                     raise
-                self._upload_id = ""  # completed meanwhile
+                self._upload_id = ""  # another task has completed it
         return not self._upload_id or len(self._stored) == len(self._ranges)
 
     def _end_read_back(self, sha256: str) -> None:

@@ -1,4 +1,4 @@
-"""How far a transfer is: counted by many threads, told as one value."""
+"""How far a transfer is: many threads count, and one value reports it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Progress:
-    """How far a slice is: the record that a `Tally` counts in, and the copies that it gives away.
+    """How far a slice is: the record in which a `Tally` counts, and the copies that it returns.
 
-    `bytes_done` lie in S3, in objects or in parts; `bytes_arrived` came from the Hub. The first
-    counts files that were there already, the second does not. `bytes_resumed` of the first were
-    there when the transfer began, `bytes_copied` came from another place in the bucket, and
-    `bytes_reread` of the second were read for the hash alone or a second time. `bytes_sent` left
-    for S3, some of them more than once, and with what is kept beside the files. `retries` count
-    requests that had to be made again, `stalls` those of them whose connection fell silent, and
-    `hedges` second requests for a slow range. `connections` are allowed at this moment.
-    `bytes_verified` were read back from S3; `bytes_moved_in_runs` are of files that other tasks
-    move, too.
+    `bytes_done` are in S3, in objects or in parts. Of these, `bytes_resumed` were there when the
+    transfer began, and `bytes_copied` came from another place in the bucket. `bytes_arrived` came
+    from the Hub. Of these, `bytes_reread` were read only for the hash, or a second time.
+    `bytes_sent` were sent to S3, some of them more than once, and include checkpoints and hashes.
+    `bytes_verified` were read back from S3. `bytes_moved_in_runs` belong to files that other tasks
+    move, too. `retries` counts requests that were made again, `stalls` those of them whose
+    connection fell silent, and `hedges` second requests for a slow range. `connections` is how many
+    are allowed at this moment.
     """
 
     bytes_done: int
@@ -47,20 +46,20 @@ class Progress:
 
     @property
     def moved_bytes(self) -> int:
-        """Return what came, was copied or was read back."""
+        """Return the bytes that arrived, were copied or were read back."""
         return self.bytes_arrived + self.bytes_copied + self.bytes_verified
 
     @property
     def traffic_bytes(self) -> int:
-        """Return what all connections have brought and taken away, each in its turn.
+        """Return the bytes that all connections have received and sent.
 
-        New connections all read at first and then all send: neither tells alone how fast they are.
+        New connections first all read, then all send, so one direction alone misstates their speed.
         """
         return self.moved_bytes + self.bytes_sent
 
 
 class Tally:
-    """Counts in one record, for any thread: `with tally as counts:` is one change of it."""
+    """Counts in one record, from any thread: `with tally as counts:` is one change of it."""
 
     def __init__(self, slice_: Slice) -> None:
         self._files = slice_.files
@@ -70,12 +69,12 @@ class Tally:
         self._files_done: dict[str, TransferredFile] = {}
 
     def __enter__(self) -> Progress:
-        """Return the counts, which nobody else changes until the block ends."""
+        """Return the counts, which no other thread changes until the block ends."""
         self._lock.acquire()
         return self._counts
 
     def __exit__(self, *_: object) -> None:
-        """Let the others count."""
+        """Let other threads count."""
         self._lock.release()
 
     def arrived(self, size_bytes: int) -> None:
@@ -84,7 +83,7 @@ class Tally:
             self._counts.bytes_arrived += size_bytes
 
     def sent(self, size_bytes: int) -> None:
-        """Count bytes that left for S3."""
+        """Count bytes that were sent to S3."""
         with self._lock:
             self._counts.bytes_sent += size_bytes
 
@@ -94,19 +93,19 @@ class Tally:
             self._counts.bytes_verified += size_bytes
 
     def stored(self, size_bytes: int) -> None:
-        """Count bytes that lie in S3, as one part or as one whole object."""
+        """Count bytes that S3 has stored, as one part or as one whole object."""
         with self._lock:
             self._counts.bytes_done += size_bytes
             self._counts.parts_stored += 1
 
     def resumed(self, size_bytes: int) -> None:
-        """Count bytes that lay in S3, in parts, when the transfer began."""
+        """Count bytes that were in S3 when the transfer began."""
         with self._lock:
             self._counts.bytes_resumed += size_bytes
             self._counts.bytes_done += size_bytes
 
-    def take_on(self, file: RepositoryFile) -> None:
-        """Count in a file that several tasks have moved, and that this one puts in its place."""
+    def add_file(self, file: RepositoryFile) -> None:
+        """Add a file that several tasks have moved, and that this task copies to its place."""
         with self._lock:
             self._files = (*self._files, file)
             self._counts.files_total += 1

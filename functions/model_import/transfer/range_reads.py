@@ -1,8 +1,8 @@
-"""The ranges that are being read at this moment, and help for those that do not get on.
+"""The ranges that are being read, and help for slow ones.
 
-A connection that falls silent is cut, and its range goes on over another one. When there is nothing
-left to do but wait for a slow range, a second request asks for what it lacks, into a buffer of its
-own; whoever is done first wins, and the other is cut.
+A connection that falls silent is cut, and its range resumes over another one. When threads have
+nothing left to do but wait for a slow range, a second request reads the rest of it into its own
+buffer. The request that finishes first wins, and the other is cut.
 """
 
 from __future__ import annotations
@@ -28,19 +28,23 @@ if TYPE_CHECKING:
 
 _RATES_KEPT: Final = 100
 _SLOWER: Final = 2
-"""A range is slow when its rest would take so many times as long as at the usual rate."""
+"""A range is slow when its rest would take this many times as long as at the usual rate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a connection may bring no chunk, and a range, and then its rest, may always take."""
+    """How long to wait before help.
+
+    A connection may bring no chunk for `stall_seconds`. A range is not slow while it is younger
+    than `hedge_seconds`, nor if its rest takes no longer than that.
+    """
 
     stall_seconds: float = 20
     hedge_seconds: float = 1
 
 
 class RangeReads:
-    """Reads ranges in the threads that ask for them; `look` is called now and then by another."""
+    """Reads ranges in the threads that call `read`; another thread calls `look` now and then."""
 
     def __init__(
         self,
@@ -69,13 +73,13 @@ class RangeReads:
         after: int,
         then: Callable[[memoryview], None],
     ) -> None:
-        """Fill a buffer with a range, and call `then` with it, or with one that overtook it."""
+        """Fill a buffer with a range; call `then` with it, or with the buffer that overtook it."""
         race = _Race(file, where, after, then)
         read = race.enter(buffer, 0, self._tally.arrived, self._clock)
         with self._lock:
             self._races.add(race)
             if self._is_closed:
-                race.call_off()
+                race.cancel()
         try:
             file.fill(read)
         except RangeAbandonedError:
@@ -88,7 +92,7 @@ class RangeReads:
         self._arrive(race, read, buffer)
 
     def look(self) -> None:
-        """Cut connections that have fallen silent, and have slow ranges overtaken."""
+        """Cut silent connections, and offer slow ranges to waiting threads."""
         now = self._clock()
         with self._lock:
             races = list(self._races)
@@ -109,7 +113,7 @@ class RangeReads:
             self._is_closed = True
             races = list(self._races)
         for race in races:
-            race.call_off()
+            race.cancel()
 
     def _is_slow(self, race: _Race, now: float) -> bool:
         if race.is_hedged or race.file.ignores_range or not self._rates:
@@ -128,10 +132,10 @@ class RangeReads:
         read = race.enter(buffer, reached, self._arrived_again, self._clock)
         try:
             race.file.fill(read)
-        except (RangeAbandonedError, HubUnavailableError):  # the first one goes on, or has won
+        except (RangeAbandonedError, HubUnavailableError):  # the first read continues, or has won
             self._buffers.release(buffer)
             return
-        # What the first one has read so far does not change while it has not lost.
+        # The bytes that the first read has filled do not change until it loses.
         buffer[:reached] = first.filled(reached)
         self._arrive(race, read, buffer)
 
@@ -148,7 +152,7 @@ class RangeReads:
 
 
 class _Race:
-    """One range, and the reads that try to bring it."""
+    """One range, and the reads that compete for it."""
 
     def __init__(
         self, file: RemoteFile, where: range, after: int, then: Callable[[memoryview], None]
@@ -185,7 +189,7 @@ class _Race:
         return read
 
     def win(self, winner: RangeRead) -> bool:
-        """Return whether this read is the first to be done; then the others are cut."""
+        """Return whether this read finished first; if so, cut the others."""
         with self._lock:
             if self._is_over:
                 return False
@@ -195,7 +199,7 @@ class _Race:
             loser.abandon()
         return True
 
-    def call_off(self) -> None:
+    def cancel(self) -> None:
         with self._lock:
             self._is_over = True
             reads = list(self.reads)

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class ReadBack:
-    """Hashes an object in order while its ranges come in any; calls `then` with the hash.
+    """Hashes an object in order while its ranges arrive in any order; calls `then` with the hash.
 
-    Memory is that of the part buffers: one that is read ahead of its turn stays taken, and the
-    ranges under way are always the first of those left.
+    It uses the part buffers: a range that arrives before its turn keeps its buffer, and the ranges
+    in flight are always the first ones left.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""How far one transfer task is, as the small object that lies beside the manifest while it runs."""
+"""How far one transfer task is: a small object next to the manifest."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ type SliceState = Literal["running", "succeeded", "failed", "interrupted"]
 class SliceProgress:
     """One task at one moment; `updated_at` is in UTC, ISO 8601.
 
-    `bytes_per_second` is the rate at which bytes came, or were copied or read back, since the
-    object was written before, and at the end that of the whole task; `eta_seconds` is what is left
-    at that rate, None while nothing moves. `error` is the name of a class.
+    `bytes_per_second` is the rate at which bytes arrived, were copied or were read back since the
+    previous write, and at the end the rate of the whole task. `eta_seconds` is the time left at
+    that rate, None while nothing moves. `error` is the class name of the error.
     """
 
     state: SliceState
@@ -33,7 +33,7 @@ class SliceProgress:
     updated_at: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON object that lies in S3."""
+        """Return the JSON object that is stored in S3."""
         return {"version": VERSION, **asdict(self)}
 
     @classmethod

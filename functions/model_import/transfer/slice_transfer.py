@@ -1,11 +1,11 @@
-"""Files from the Hub to S3 in one pass through memory: ranges become parts, every byte is hashed.
+"""Moves files from the Hub to S3 in one pass through memory: ranges become parts, all are hashed.
 
-Threads take the parts of two files at a time, each file's in order. Each reads a range into a
-buffer, hands the buffer to the file's SHA-256 and to S3, and takes the next. A buffer is free when
-both are done with it, so a slow part holds back the hash of the later ones but nothing else, until
-the spare buffers are used up. A thread takes its buffer before its part: the parts under way are
-then always the first of those left, the one that a hash waits for is among them, and nothing waits
-in a circle.
+Threads take the parts of two files at a time, in the order of each file. A thread reads a range
+into a buffer, passes the buffer to the file's SHA-256 and to S3, and takes the next part. The
+buffer is free when both are done with it. So a slow part delays only the hash of the later parts,
+until the spare buffers are used up. A thread takes its buffer before its part. The parts in flight
+are therefore always the first ones left, the part that a hash waits for is one of them, and no
+deadlock is possible.
 """
 
 from __future__ import annotations
@@ -47,37 +47,37 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TransferSettings:
-    """How much is under way at once.
+    """How much is in flight at once.
 
-    Memory is `parts_in_flight × part bytes`, whatever the size of the slice, and about half a MiB a
-    connection. On a network with latency the connections decide; spare buffers, half as many, keep
-    the Hub's connections busy while S3 is slow.
+    Memory is `parts_in_flight × part bytes`, whatever the size of the slice, and about half a MiB
+    per connection. On a network with latency, the connections limit the throughput. The spare
+    buffers, half as many, keep the Hub's connections busy while S3 is slow.
     """
 
     connections: int = 32
-    """At most; the transfer begins with `connections_at_start` and finds out what helps."""
+    """The maximum; the transfer begins with `connections_at_start`, and adds more if that helps."""
     spare_buffers: int = 16
     connections_at_start: int = 16
     progress_seconds: float = 0.5
-    """How often `on_progress` is called at most."""
+    """The shortest time between two calls of `on_progress`."""
     stop_seconds: float = 5
-    """How long a failed transfer waits for parts on their way to S3 before it cuts them off."""
+    """How long a failed transfer waits for parts in flight to S3 before it drops them."""
     attempts: int = 8
-    """How often a request to S3 is tried."""
+    """How often a request to S3 is attempted."""
     patience_seconds: float = math.inf
     """How long S3 may fail in a row."""
     patience: Patience = field(default_factory=Patience)
     ca_bundle: str | None = None
-    """A file of the certificate authorities that S3 is trusted by."""
+    """A file of the certificate authorities to trust for S3."""
 
     @property
     def parts_in_flight(self) -> int:
-        """Return how many parts are in memory, and how many a kill has read twice, at most."""
+        """Return the most parts that are in memory, and that are read twice after a kill."""
         return self.connections + self.spare_buffers
 
     @property
     def checkpoint_parts(self) -> int:
-        """Return how many parts one checkpoint of a hash makes safe, while buffers are left."""
+        """Return how many parts a checkpoint of a hash makes safe, while buffers are left."""
         return self.spare_buffers // 2 + 1
 
 
@@ -90,19 +90,19 @@ def transfer_slice(  # noqa: PLR0913 what it moves, between what, and how
     *,
     sleep: Callable[[float], object] | None = None,
 ) -> TransferReport:
-    """Move the files of a slice, all of them or, at the first failure, none further.
+    """Move the files of a slice, and stop at the first failure.
 
-    On any way out there is no thread left; after a failure `hub` is closed. Uploads stay open, for
-    the next try to go on with, unless the failure is one that no further try will mend.
-    `s3_client` must be made with `presigned_puts.PRESIGNING`. `on_progress` is called by the thread
-    that called this, when something has changed and once at the end; what it raises is a failure,
-    too. `sleep` replaces the waits before S3 is asked again.
+    No thread outlives this call. After a failure `hub` is closed. Uploads stay open so that the
+    next attempt can resume them, unless no further attempt can succeed. `s3_client` must be made
+    with `presigned_puts.PRESIGNING`. `on_progress` is called in the calling thread after a change,
+    and once at the end; if it raises, the transfer fails. `sleep` replaces the waits before a
+    request to S3 is retried.
 
     Raises:
-        ChecksumMismatchError: a file is not the one that the Hub announced.
+        ChecksumMismatchError: a file differs from what the Hub announces.
         HubUnavailableError, RepositoryGatedError, …: as `HubFiles` does.
         StagingRefusedError, StagingUnavailableError, CertificateUntrustedError: S3 refused, did not
-            answer, or was not S3.
+            answer, or its certificate is not trusted.
     """
     with translate_staging_errors(slice_.staging.bucket):
         transfer = _SliceTransfer(slice_, hub, s3_client, settings, sleep)
@@ -152,14 +152,14 @@ class _SliceTransfer:
             checkpoint_parts=settings.checkpoint_parts,
         )
         self._verified: list[RepositoryFile] = []
-        # Runs first: whoever stores the last part of a file has its verification still to do.
+        # Runs first: the task that stores the last part of a file also has to verify the file.
         for run in runs:
             moving = PartRunTransfer(run, self._route, self._unverified, self._put_in_place)
             self._queue.append(moving.works())
         self._files = [self._file_transfer(file) for file in slice_.files]
         self._queue.append(in_order(self._files, ahead=settings.parts_in_flight))
         parts = sum(file.part_count for file in self._files)
-        # Of the whole file: one of the tasks reads back all of it.
+        # All parts of the file, since one of the tasks reads back the whole file.
         parts += sum(len(part_ranges(run.file.size_bytes, run.part_bytes)) for run in runs)
         self._threads = min(settings.connections, parts)
         self._controller = ConcurrencyController(
@@ -187,17 +187,17 @@ class _SliceTransfer:
                     self._unverified.delete(file.path)
         except BaseException as error:
             if isinstance(error, ModelImportError) and not isinstance(error, TRANSIENT):
-                failures = self._objects.abort_open(self._paths_of_earlier_tries())
+                failures = self._objects.abort_open(self._unopened_paths())
                 failures += self._unverified.abort_open()
                 for failure in failures:
-                    error.add_note(f"An upload is still open, since aborting it failed: {failure}")
+                    error.add_note(f"An upload is still open because aborting it failed: {failure}")
             raise
         finally:
             self._puts.close()
         return self._tally.report()
 
-    def _paths_of_earlier_tries(self) -> list[str]:
-        """Return the files in parts whose uploads this try did not come to look at."""
+    def _unopened_paths(self) -> list[str]:
+        """Return the files in parts whose uploads this attempt has not looked up."""
         return [file.path for file in self._files if file.part_count > 1 and not file.is_opened]
 
     def _move(self, on_progress: Callable[[Progress], None]) -> None:
@@ -223,7 +223,7 @@ class _SliceTransfer:
                 self._gate.leave()
 
     def _watch(self, workers: set[Future[None]], on_progress: Callable[[Progress], None]) -> None:
-        told: Progress | None = None
+        reported: Progress | None = None
         running = workers
         while running:
             done, running = wait(running, self._settings.progress_seconds, FIRST_EXCEPTION)
@@ -231,9 +231,9 @@ class _SliceTransfer:
                 worker.result()
             self._reads.look()
             self._adjust_connections()
-            if running and (progress := self._tally.progress()) != told:
+            if running and (progress := self._tally.progress()) != reported:
                 on_progress(progress)
-                told = progress
+                reported = progress
         on_progress(self._tally.progress())
 
     def _adjust_connections(self) -> None:
@@ -267,5 +267,5 @@ class _SliceTransfer:
 
     def _keep_checkpoints(self) -> None:
         for file in self._files:
-            with suppress(Exception):  # the next try reads again what this one does not vouch for
+            with suppress(Exception):  # without a checkpoint, the next attempt reads more again
                 file.keep_checkpoint()

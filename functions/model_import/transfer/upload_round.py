@@ -1,4 +1,4 @@
-"""One time through the parts of a file: which are stored, hashed, settled, and safe."""
+"""One round through the parts of a file: which parts are stored, hashed, settled and safe."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class UploadRound:
-    """One time through all parts: what S3 holds, how far the hash is, and how much of it is safe.
+    """One round through all parts: what S3 holds, how far the hash is, and how much is safe.
 
-    Parts before `first` are stored and hashed already, by the word of a checkpoint.
+    A checkpoint confirms that the parts before `first` are already stored and hashed.
     """
 
     sha256: OrderedSha256
@@ -30,7 +30,7 @@ class UploadRound:
     places_held: int = 0
     checkpointing: threading.Lock = field(default_factory=threading.Lock)
     _states: dict[int, str | None] = field(default_factory=dict)
-    """Of the hash after each part that is hashed, until a state further on is known."""
+    """The state of the hash after each hashed part, until a later state is known."""
     _put: set[int] = field(default_factory=set)
     _places: dict[int, int] = field(default_factory=dict)
     _safe: int = 0
@@ -48,21 +48,21 @@ class UploadRound:
         return self._contiguous - self._safe if self._state is not None else 0
 
     def note_hashed(self, index: int, state: str | None) -> bool:
-        """Keep the state of the hash after a part; return whether the part is stored, too."""
+        """Keep the state of the hash after a part; return whether the part is also stored."""
         self._states[index] = state
         return index in self._put
 
     def note_stored(self, index: int) -> bool:
-        """Take note of a part that is stored; return whether it is hashed, too."""
+        """Note that a part is stored; return whether it is also hashed."""
         self._put.add(index)
         return index in self._states
 
     def state_after(self, index: int) -> str | None:
-        """Return the state of the hash after a part, if there is one to be had."""
+        """Return the state of the hash after a part, if it is known."""
         return self._states.get(index)
 
     def settle(self, index: int, places: int) -> None:
-        """Count a part that is stored and hashed, or needs to be neither here."""
+        """Count a part that is stored and hashed, or that needs neither in this round."""
         self.settled += 1
         if index < self.first:
             return
@@ -76,19 +76,19 @@ class UploadRound:
             self._contiguous += 1
 
     def checkpoint(self, upload_id: str) -> HashCheckpoint | None:
-        """Return how far all parts are stored and hashed, if it is further than before."""
+        """Return a checkpoint of the parts stored and hashed, if it covers more than the last."""
         if not self.parts_since_checkpoint or self._state is None:
             return None
         return HashCheckpoint(upload_id, self._contiguous, self._crc, self._state)
 
     def close(self) -> int:
-        """Return how many places are free now that all parts are settled; nothing follows."""
+        """End the round, whose parts are all settled; return how many places that frees."""
         places, self.places_held = self.places_held, 0
         self._state = None
         return places
 
     def made_safe(self, parts: int) -> int:
-        """Return how many places are free now that a checkpoint covers so many parts."""
+        """Note that a checkpoint covers this many parts; return how many places that frees."""
         places = sum(self._places.pop(index) for index in range(self._safe, parts))
         self._safe = parts
         self.places_held -= places
