@@ -106,7 +106,7 @@ def differences(s3: S3Client, manifest: Manifest = MANIFEST) -> list[str]:
 
 def other_hash(path: str, recorded: str | None) -> str:
     wanted = sha256(CONTENTS[path])
-    return f"{path} is recorded with sha256 {recorded} instead of {wanted}"
+    return f"{path} has the recorded SHA-256 {recorded} instead of {wanted}"
 
 
 def without_announced_hash(path: str) -> Manifest:
@@ -127,11 +127,11 @@ def test_a_missing_report_is_named_with_the_file_that_it_alone_has_the_hash_of(
     s3: S3Client,
 ) -> None:
     s3.delete_object(Bucket=BUCKET, Key=MANIFEST.report_keys[1])
-    missing = f"no task has left a report at {MANIFEST.report_keys[1]}"
+    missing = f"there is no task report at {MANIFEST.report_keys[1]}"
     assert differences(s3) == [missing]
     assert differences(s3, without_announced_hash(SECOND)) == [
         missing,
-        f"{SECOND} is recorded with sha256 {sha256(CONTENTS[SECOND])} instead of None",
+        f"{SECOND} has the recorded SHA-256 {sha256(CONTENTS[SECOND])} instead of None",
     ]
 
 
@@ -162,7 +162,7 @@ def test_an_object_without_a_recorded_hash_is_named(s3: S3Client) -> None:
 @pytest.mark.parametrize("path", ["model-00003-of-00003.safetensors", "original/config.json"])
 def test_an_unexpected_object_is_named(s3: S3Client, path: str) -> None:
     put(s3, path, b"")
-    assert differences(s3) == [f"{path} is there and not in the manifest"]
+    assert differences(s3) == [f"{path} is in the bucket but not in the manifest"]
 
 
 def test_what_lies_under_another_commit_does_not_matter(s3: S3Client) -> None:
@@ -176,7 +176,7 @@ def test_all_differences_are_named_at_once(s3: S3Client) -> None:
     put(s3, FIRST, b"cut")
     put(s3, SECOND, b"THE SECOND")
     assert differences(s3) == [
-        "stray.txt is there and not in the manifest",
+        "stray.txt is in the bucket but not in the manifest",
         "config.json is missing",
         f"{FIRST} has 3 bytes instead of 15",
         other_hash(SECOND, sha256(b"THE SECOND")),
@@ -193,7 +193,7 @@ def test_where_the_hub_announces_no_hash_the_one_of_the_transfer_counts(s3: S3Cl
 def test_a_file_that_nobody_hashed_is_never_taken_for_verified(s3: S3Client) -> None:
     manifest = replace(without_announced_hash(FIRST), report_keys=())
     s3.put_object(Bucket=BUCKET, Key=STAGING.key(FIRST), Body=CONTENTS[FIRST])
-    assert differences(s3, manifest) == [f"{FIRST} is recorded with sha256 None instead of None"]
+    assert differences(s3, manifest) == [f"{FIRST} has the recorded SHA-256 None instead of None"]
 
 
 def test_a_staging_of_more_than_one_page_is_compared_as_a_whole(
@@ -203,4 +203,4 @@ def test_a_staging_of_more_than_one_page_is_compared_as_a_whole(
         patch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "2")
         assert checked(s3)["files"] == 3
         put(s3, "z.txt", b"")
-        assert differences(s3) == ["z.txt is there and not in the manifest"]
+        assert differences(s3) == ["z.txt is in the bucket but not in the manifest"]

@@ -1,1 +1,1 @@
-"""The copy in S3: objects, uploads, checkpoints, checks."""
+"""The copy in S3: objects, uploads, checkpoints of hashes, verification."""

@@ -1,4 +1,4 @@
-"""What S3 refuses, under the names that the state machine knows."""
+"""Translates errors of S3 into the errors that the state machine knows."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 _PASSING_CODES: Final = frozenset(
     {
-        "400",  # to HEAD, which has no body to name it; credentials that expired are among them
-        "BadDigest",  # damaged on the way: the checksum was computed from what was sent
+        "400",  # answer to HEAD, which has no body to name the error: may be expired credentials
+        "BadDigest",  # damaged in transit: the checksum was computed from the sent bytes
         "ExpiredToken",  # the next request is signed with the credentials of that moment
         "IncompleteBody",
         "OperationAborted",
@@ -34,13 +34,13 @@ _PASSING_CODES: Final = frozenset(
     }
 )
 _VANISHED_CODES: Final = frozenset({"NoSuchUpload", "InvalidPart", "InvalidPartOrder"})
-"""The upload is not what it was: aborted, or completed by another task. The next try looks anew."""
+"""Another task has aborted or completed the upload. The next attempt looks for it again."""
 _SKEW_SECONDS_AT_MOST: Final = 900
-"""How far the time of a request may be from that of S3."""
+"""How far the time of a request may differ from the time of S3."""
 # All three: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html (2026-11-24)
 
 _NAMELESS_REFUSAL: Final = "403"
-"""What boto3 calls a refused HEAD, whose answer has no body to name the reason."""
+"""The code that boto3 gives a refused HEAD, whose answer has no body to name the reason."""
 
 
 def passes_by_itself(error: ClientError) -> bool:
@@ -56,19 +56,19 @@ def passes_by_itself(error: ClientError) -> bool:
 
 @contextmanager
 def translate_staging_errors(bucket: str) -> Iterator[None]:
-    """Raise what boto3 raises of a bucket as errors of ours.
+    """Translate the errors that boto3 raises for a bucket into errors of this project.
 
     Raises:
-        StagingRefusedError: S3 refuses, and will do so again.
-        StagingUnavailableError: it cannot now, or did not answer.
-        CertificateUntrustedError: whoever answers is not known to be S3.
+        StagingRefusedError: S3 refuses, and would refuse again.
+        StagingUnavailableError: S3 has a temporary failure, or did not answer.
+        CertificateUntrustedError: the certificate of the server is not trusted.
     """
     try:
         yield
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "unknown")
         reason = error.response.get("Error", {}).get("Message", "no reason given")
-        clock = _told_clock(error) if code == _NAMELESS_REFUSAL else ""
+        clock = _describe_clock(error) if code == _NAMELESS_REFUSAL else ""
         if passes_by_itself(error) or code in _VANISHED_CODES:
             raise StagingUnavailableError(bucket, f"{error}{clock}") from error
         reason += clock
@@ -86,11 +86,11 @@ def translate_staging_errors(bucket: str) -> Iterator[None]:
 
 
 def _seconds_behind(error: ClientError) -> float | None:
-    """Return how far this machine's clock is behind that of S3, if the answer had a date."""
+    """Return how far this machine's clock is behind the clock of S3, if the answer has a date."""
     date = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
     try:
         return (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
-    except (TypeError, ValueError):  # none, no date, or one without its zone
+    except (TypeError, ValueError):  # no date, not a date, or a date without a time zone
         return None
 
 
@@ -98,17 +98,18 @@ def _is_skewed(seconds_behind: float | None) -> bool:
     return seconds_behind is not None and abs(seconds_behind) > _SKEW_SECONDS_AT_MOST
 
 
-def _told_clock(error: ClientError) -> str:
+def _describe_clock(error: ClientError) -> str:
     seconds_behind = _seconds_behind(error)
     if seconds_behind is None:
         return (
-            f"; S3 names no reason to HEAD, and a clock that is more than "
-            f"{_SKEW_SECONDS_AT_MOST} s wrong is refused like this, too"
+            "; S3 gives no reason for a refused HEAD, and one possible reason is a clock that is "
+            f"wrong by more than {_SKEW_SECONDS_AT_MOST} s"
         )
     if not _is_skewed(seconds_behind):
         return ""
     where = "behind" if seconds_behind > 0 else "ahead of"
     return (
-        f"; RequestTimeTooSkewed, by the date of the answer: the clock of this task is "
-        f"{abs(seconds_behind):.0f} s {where} that of S3, which takes {_SKEW_SECONDS_AT_MOST} s"
+        "; RequestTimeTooSkewed according to the date of the answer: the clock of this task is "
+        f"{abs(seconds_behind):.0f} s {where} the clock of S3, and S3 accepts at most "
+        f"{_SKEW_SECONDS_AT_MOST} s"
     )

@@ -1,7 +1,7 @@
-"""How far the hash of an unfinished upload is, kept beside the upload for whoever goes on with it.
+"""How far the hash of an unfinished upload is, saved for the task that resumes the upload.
 
-What has been hashed is bound to what is stored by the CRC-64 of both: the checkpoint has the one of
-the bytes that were hashed, S3 has those of the parts that it holds.
+CRC-64 proves that the hashed bytes are the stored bytes: the checkpoint has the CRC of the hashed
+bytes, and S3 has the CRCs of the stored parts.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 from model_import.checksums.crc64 import joined_crc64
 
 PREFIX = "checkpoints/"
-"""Before the key of the object that is to be; expires in a day, as its upload does."""
+"""The prefix before the key of the future object; expires in a day, as the upload does."""
 
 
 @dataclass(frozen=True, slots=True)
 class HashCheckpoint:
-    """The first `parts` parts of an upload are stored, and hashed to `sha256_state`."""
+    """The first `parts` parts of an upload are stored; `sha256_state` is the hash after them."""
 
     upload_id: str
     parts: int
@@ -31,12 +31,12 @@ class HashCheckpoint:
     sha256_state: str
 
     def to_json(self) -> bytes:
-        """Return what lies in S3."""
+        """Return the content of the object in S3."""
         return json.dumps(asdict(self)).encode()
 
     @classmethod
     def from_json(cls, content: bytes) -> HashCheckpoint | None:
-        """Read what `to_json` wrote; None when it is something else."""
+        """Read what `to_json` wrote; return None for anything else."""
         try:
             data: dict[str, Any] = json.loads(content)
             return cls(
@@ -49,7 +49,7 @@ class HashCheckpoint:
             return None
 
     def is_of(self, upload_id: str, stored: Mapping[int, UploadedPart]) -> bool:
-        """Return whether the parts that S3 holds are the bytes that were hashed; by index."""
+        """Return whether the stored parts of this upload, by index, are the hashed bytes."""
         prefix = [stored.get(index) for index in range(self.parts)]
         parts = [part for part in prefix if part is not None]
         return (

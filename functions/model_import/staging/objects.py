@@ -1,4 +1,4 @@
-"""What S3 says of an object under the staging prefix, and of the parts of one to be."""
+"""What S3 reports about an object under the staging prefix, and about parts of an upload."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
 
 def object_metadata(source: Source, file: RepositoryFile, sha256: str) -> dict[str, str]:
-    """Return what is written beside a file: its hashes, and where it comes from."""
+    """Return the metadata of a file's object: the hashes of the file and its source."""
     return {
         "sha256": sha256,
         "blob-id": file.blob_id,
         "source-repository": source.repo_id,
         "source-commit": source.commit,
-        "source-path": quote(file.path),  # S3 takes ASCII only
+        "source-path": quote(file.path),  # S3 accepts only ASCII
     }
 
 
 @dataclass(frozen=True, slots=True)
 class StagedObject:
-    """An object as it lies in the bucket; `metadata` is what `object_metadata` returned."""
+    """An object in the bucket; `metadata` is what `object_metadata` returned."""
 
     size_bytes: int
     metadata: Mapping[str, str]
 
     def sha256_if(self, file: RepositoryFile) -> str | None:
-        """Return the object's SHA-256 if its size and hash are those of the file."""
+        """Return the object's SHA-256 if the object has the size and the hash of the file."""
         sha256 = self.metadata.get("sha256")
         if file.sha256 is None:
             is_same = self.metadata.get("blob-id") == file.blob_id
@@ -64,7 +64,7 @@ def read_head(
     absent: Collection[int] = (HTTPStatus.NOT_FOUND,),
     **request: Any,  # noqa: ANN401 as boto3 takes it
 ) -> HeadObjectOutputTypeDef | None:
-    """Return what S3 answers to HEAD, or None if the status is one of an object that is absent."""
+    """Return the answer of S3 to HEAD, or None if its status means that the object is absent."""
     try:
         return s3.head_object(Bucket=bucket, Key=key, **request)
     except ClientError as error:
@@ -74,6 +74,6 @@ def read_head(
 
 
 def find_object(s3: S3Client, bucket: str, key: str) -> StagedObject | None:
-    """Return the object of a key, if there is one."""
+    """Return the object at a key, if there is one."""
     head = read_head(s3, bucket, key)
     return None if head is None else StagedObject(head["ContentLength"], head["Metadata"])

@@ -1,4 +1,4 @@
-"""Multipart uploads that are open: S3 remembers them and their parts, and so nobody else has to."""
+"""Open multipart uploads: S3 lists them and their parts, so no other record is needed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def find_open_upload(client: S3Client, bucket: str, key: str) -> str | None:
-    """Return the id of the open upload of a key that is to be gone on with.
+    """Return the id of the open upload of a key to resume; abort its other uploads.
 
-    That is the oldest, so that all who look agree; others, which nobody will complete, are aborted.
+    That is the oldest upload, so that all tasks choose the same one.
     """
     uploads = sorted(
         _open_uploads(client, bucket, key),
@@ -39,7 +39,7 @@ def open_upload(
     metadata: Mapping[str, str],
     tagging: str = "",
 ) -> str:
-    """Return the id of a new upload, whose object S3 will check by its CRC-64/NVME."""
+    """Return the id of a new upload; S3 will check its object by CRC-64/NVME."""
     tags: dict[str, Any] = {"Tagging": tagging} if tagging else {}
     created = client.create_multipart_upload(
         Bucket=bucket,
@@ -53,12 +53,12 @@ def open_upload(
     if created["ResponseMetadata"]["RetryAttempts"] and (
         upload_id := find_open_upload(client, bucket, key)
     ):
-        return upload_id  # the answer that was lost may have opened one, too
+        return upload_id  # the attempt whose answer was lost may have opened an upload, too
     return created["UploadId"]
 
 
 def abort_open_uploads(client: S3Client, bucket: str, key: str) -> None:
-    """Abort all that is open of a key."""
+    """Abort all open uploads of a key."""
     for upload in _open_uploads(client, bucket, key):
         client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload["UploadId"])
 
@@ -69,5 +69,5 @@ def _open_uploads(client: S3Client, bucket: str, key: str) -> list[MultipartUplo
         upload
         for page in pages
         for upload in page.get("Uploads", [])
-        if upload["Key"] == key  # and not another that begins like it
+        if upload["Key"] == key  # the prefix also matches longer keys
     ]

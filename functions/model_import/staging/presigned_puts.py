@@ -1,4 +1,4 @@
-"""Bodies on their way to S3, by presigned requests on connections of our own.
+"""Sends bodies to S3 by presigned requests, over its own connections.
 
 Boto3's `upload_part` copies and wraps the body, which costs half as much CPU again as moving it.
 """
@@ -29,24 +29,24 @@ if TYPE_CHECKING:
     from model_import.transport.retries import Retries
 
 PRESIGNING: Final = Config(
-    # Unless it is named, botocore presigns with version 2, which cannot sign the checksum header.
+    # By default botocore presigns with version 2, which cannot sign the checksum header.
     signature_version="s3v4",
     retries={"mode": "standard", "max_attempts": 8},
-    # All threads may look up, complete or read back at once; botocore warns of more than it keeps.
+    # All threads may use the client at once; botocore warns about connections beyond its pool.
     max_pool_connections=256,
 )
-"""What the S3 client must be made with."""
+"""The configuration that the S3 client must have."""
 
 _TIMEOUT_SECONDS: Final = 60
-"""To connect, to send a step, and to wait for the answer: botocore's own default."""
+"""To connect, to send a step, and to wait for the answer: the default of botocore."""
 
 _STEP_BYTES: Final = 4 * 1024 * 1024
-"""What is sent at a time, and told: over plain HTTP a step is all that the timeout is for."""
+"""How much is sent, and reported, at a time; over plain HTTP the timeout covers one step."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """What a body is for; `method` is boto3's that would send it."""
+    """Where a body goes; `method` is the method of boto3 that would send it."""
 
     method: str
     key: str
@@ -56,12 +56,12 @@ class _Target:
 class PresignedPuts:
     """Sends bodies to a bucket with their CRC-64/NVME, which S3 checks.
 
-    A set `retries.stopped` ends all. `ca_bundle` is a file of the certificate authorities to trust;
-    `on_failure` is told of every failure that is tried again, and
-    `on_sent` of bytes as they leave.
+    Setting `retries.stopped` ends all requests. `ca_bundle` is a file of the certificate
+    authorities to trust. `on_failure` is called with every failure that is retried, `on_sent` with
+    the number of bytes after each step.
     """
 
-    def __init__(  # noqa: PLR0913 – each is one thing of its own
+    def __init__(  # noqa: PLR0913 – each is a separate setting
         self,
         client: S3Client,
         bucket: str,
@@ -103,21 +103,21 @@ class PresignedPuts:
         """Write a part of an open upload; return its ETag.
 
         Raises:
-            ClientError: S3 refused, as boto3 would tell it.
-            SSLError: whoever answers is not known to be S3.
-            ConnectionClosedError: the attempts ended without an answer.
+            ClientError: S3 refused; the error is the one that boto3 would raise.
+            SSLError: the certificate of the server is not trusted.
+            ConnectionClosedError: no attempt got an answer.
         """
         query = {"partNumber": str(number), "uploadId": upload_id}
         return self._put(_Target("upload_part", key, query), {}, content, crc)
 
     def close(self) -> None:
-        """Drop all connections; a request that is under way ends in PoolsClosedError."""
+        """Drop all connections; a request in flight raises PoolsClosedError."""
         self._pools.close()
 
     def _put(
         self, target: _Target, headers: Mapping[str, str], content: memoryview, crc: int
     ) -> str:
-        """Return the ETag; all headers are signed."""
+        """Sign all headers, send the body, and return the ETag."""
         signed = {
             **headers,
             **self._signer.owner_headers,

@@ -1,7 +1,7 @@
-"""Requests to S3, signed by their URL as boto3's `generate_presigned_url` signs them.
+"""Presigns requests to S3 as boto3's `generate_presigned_url` does.
 
-For every URL boto3 works out anew where the bucket lies and how a request is put together, which
-takes twice as long again as the signature itself. Here it is asked once.
+Boto3 resolves the endpoint of the bucket and builds the request again for every URL, which takes
+twice as long as the signature itself. Here boto3 does it once.
 """
 
 from __future__ import annotations
@@ -24,12 +24,11 @@ _OWNER: Final = "x-amz-expected-bucket-owner"
 
 
 class S3Signer:
-    """Signs requests to one bucket for any thread, with the credentials of that moment.
+    """Signs requests to one bucket, in any thread, with the current credentials.
 
-    `owner_headers` are to be among the headers of every request: they name the account that the
-    bucket must belong to, if the client expects one.
-    It is to be made before other threads use the client, and raises what boto3 does:
-    NoCredentialsError, ParamValidationError, ….
+    Every request must have the `owner_headers`: they name the account that must own the bucket, if
+    the client expects one. Make the signer before other threads use the client. Making it raises
+    what boto3 raises: NoCredentialsError, ParamValidationError, ….
     """
 
     def __init__(self, client: S3Client, bucket: str) -> None:
@@ -52,10 +51,10 @@ class S3Signer:
         self.owner_headers: Final[Mapping[str, str]] = {} if owner is None else {_OWNER: owner}
 
     def put_url(self, key: str, query: Mapping[str, str], headers: Mapping[str, str]) -> str:
-        """Return where to PUT an object or a part; the headers are signed and must be sent."""
-        asked = urlencode(query, quote_via=quote)
+        """Return the URL to PUT an object or a part; the headers are signed and must be sent."""
+        query_text = urlencode(query, quote_via=quote)
         request = AWSRequest(
-            "PUT", f"{self._bucket_url}{quote(key, safe='/~')}?{asked}", headers=headers
+            "PUT", f"{self._bucket_url}{quote(key, safe='/~')}?{query_text}", headers=headers
         )
         signing = self._signer.get_auth_instance(*self._scope, "s3v4-query", expires=_VALID_SECONDS)
         signing.add_auth(request)

@@ -1,4 +1,4 @@
-"""Where a file that several tasks move is put together: one upload, opened before any of them."""
+"""The upload of a file that several tasks move: it is opened before the tasks start."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from model_import.manifest import RepositoryFile, Source
 
 UNVERIFIED: Final = "unverified/"
-"""Before the key of the object that is to be; expires in a day, as its upload does."""
+"""The prefix before the key of the future object; expires in a day, as the upload does."""
 
 
 def unverified(staging: Staging) -> Staging:
-    """Return where the files of a staging prefix lie until they are verified."""
+    """Return where the files of a staging prefix are until they are verified."""
     return Staging(staging.bucket, UNVERIFIED + staging.prefix)
 
 

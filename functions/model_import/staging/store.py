@@ -1,7 +1,7 @@
-"""The objects that a transfer leaves under the staging prefix: found, put whole, put in parts.
+"""Finds and writes the objects under the staging prefix, whole or in parts.
 
-Uploads and their parts are S3's to remember. Only this stack writes under the prefix, and all that
-do write the same bytes under the same key, so any open upload of a key may be gone on with.
+S3 keeps the record of uploads and their parts. Only this stack writes under the prefix, and always
+the same bytes under the same key, so any open upload of a key can be resumed.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     from model_import.staging.presigned_puts import PresignedPuts
 
 HASHES: Final = "hashes/"
-"""Before a SHA-256: where in the bucket a file with this hash was last completed."""
+"""The prefix before a SHA-256; the record says where a file with this hash was last completed."""
 
 _ABSENT: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN)
-"""What S3 answers for a record that is not there; the second to a role that may not list."""
+"""The answers of S3 for an absent record; the second if the role may not list the bucket."""
 
 _GONE_CODES: Final = frozenset({"NoSuchKey", "PreconditionFailed", "AccessDenied"})
-"""What a copy answers whose source is not there, as above, or not as it was."""
+"""The answers of S3 to a copy whose source is absent (as above) or has changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class CopySource:
-    """An object elsewhere in the bucket with the bytes of a file, as it was when it was found."""
+    """An object elsewhere in the bucket that has the bytes of a file."""
 
     key: str
     etag: str
@@ -53,7 +53,7 @@ class _Upload:
 
 
 class StagedObjects:
-    """Finds and writes the objects, and keeps account of the uploads that are open."""
+    """Finds and writes the objects, and keeps track of the uploads that it opened or found."""
 
     def __init__(self, client: S3Client, puts: PresignedPuts, staging: Staging) -> None:
         self._client = client
@@ -64,7 +64,7 @@ class StagedObjects:
         self._uploads_lock = threading.Lock()
 
     def find(self, path: str) -> StagedObject | None:
-        """Return the object at the key of a file, if there is one."""
+        """Return the object of a file, if there is one."""
         return find_object(self._client, self.bucket, self._staging.key(path))
 
     def put(self, path: str, content: memoryview, crc: int, metadata: Mapping[str, str]) -> None:
@@ -73,7 +73,7 @@ class StagedObjects:
         self._puts.put_object(key, content, crc, metadata, tagging=self._staging.tagging)
 
     def find_upload(self, path: str, metadata: Mapping[str, str]) -> str | None:
-        """Return the id of the open upload of a file that is to be gone on with, if there is."""
+        """Return the id of the open upload of a file to resume, if there is one."""
         key = self._staging.key(path)
         upload_id = find_open_upload(self._client, self.bucket, key)
         if upload_id is not None:
@@ -81,7 +81,7 @@ class StagedObjects:
         return upload_id
 
     def stored_parts(self, upload_id: str) -> list[UploadedPart]:
-        """Return the parts that S3 holds of an open upload, those that have a checksum."""
+        """Return the stored parts of an open upload that have a checksum."""
         pages = self._client.get_paginator("list_parts").paginate(
             Bucket=self.bucket, Key=self._uploads[upload_id].key, UploadId=upload_id
         )
@@ -113,7 +113,7 @@ class StagedObjects:
     def copy_part(
         self, upload_id: str, number: int, source: CopySource, where: range
     ) -> UploadedPart | None:
-        """Have S3 copy one part; None when the source is not there any more as it was found."""
+        """Have S3 copy one part; return None if the source is gone or has changed."""
         try:
             copied = self._client.upload_part_copy(
                 Bucket=self.bucket,
@@ -129,12 +129,12 @@ class StagedObjects:
                 return None
             raise
         if "ChecksumCRC64NVME" not in copied:
-            return None  # nothing to hold it against
+            return None  # without a CRC the copy cannot be verified
         crc = crc64_from_base64(copied["ChecksumCRC64NVME"])
         return UploadedPart(number, copied["ETag"], crc, len(where))
 
     def complete_upload(self, upload_id: str, parts: Sequence[UploadedPart]) -> None:
-        """Make the object of its parts, given in order; S3 checks its size and its checksum."""
+        """Make an object from the parts, in order; S3 checks its size and its checksum."""
         upload = self._uploads[upload_id]
         size_bytes = sum(part.length for part in parts)
         crc = joined_crc64((part.crc, part.length) for part in parts)
@@ -158,7 +158,7 @@ class StagedObjects:
                 },
             )
         except ClientError as error:
-            # When the answer to the first try is lost, the second finds no upload but the object.
+            # If the first answer is lost, the second attempt finds the object but no upload.
             if error.response["Error"]["Code"] != "NoSuchUpload":
                 raise
             found = find_object(self._client, self.bucket, upload.key)
@@ -168,21 +168,21 @@ class StagedObjects:
             del self._uploads[upload_id]
 
     def abort(self, upload_id: str) -> None:
-        """Give up an open upload with all of its parts."""
+        """Abort an open upload and drop its parts."""
         with self._uploads_lock:
             upload = self._uploads.pop(upload_id)
         self._client.abort_multipart_upload(Bucket=self.bucket, Key=upload.key, UploadId=upload_id)
 
     def abort_open(self, paths: Iterable[str] = ()) -> list[Exception]:
-        """Abort every upload that is neither completed nor aborted; return what went wrong.
+        """Abort every upload that is neither completed nor aborted; return the errors.
 
-        Those of `paths` may be of an earlier try, and are looked for.
+        Uploads of `paths` may come from an earlier attempt, and S3 is asked for them.
         """
         failures: list[Exception] = []
         for upload_id in list(self._uploads):
             try:
                 self.abort(upload_id)
-            except Exception as error:  # noqa: BLE001 the others are to be aborted all the same
+            except Exception as error:  # noqa: BLE001 the other uploads must still be aborted
                 failures.append(error)
         for path in paths:
             try:
@@ -192,21 +192,21 @@ class StagedObjects:
         return failures
 
     def write_checkpoint(self, path: str, checkpoint: HashCheckpoint) -> None:
-        """Keep how far the hash of a file's upload is."""
+        """Save how far the hash of a file's upload is."""
         self._write_record(CHECKPOINTS + self._staging.key(path), checkpoint.to_json())
 
     def read_checkpoint(self, path: str) -> HashCheckpoint | None:
-        """Return what was last kept of a file's upload."""
+        """Return the last saved checkpoint of a file's upload, if there is one."""
         content = self._read_record(CHECKPOINTS + self._staging.key(path))
         return None if content is None else HashCheckpoint.from_json(content)
 
     def note_hash(self, path: str, sha256: str) -> None:
-        """Keep where a file with this hash lies, for those that need it elsewhere."""
+        """Record where a file with this hash is, so that it can be copied from there."""
         record = json.dumps({"key": self._staging.key(path)}).encode()
         self._write_record(HASHES + sha256, record)
 
     def find_copy_source(self, file: RepositoryFile) -> CopySource | None:
-        """Return another object with the bytes of a file, if one is known and still right."""
+        """Return another object with the bytes of a file, if one is recorded and unchanged."""
         if file.sha256 is None or (content := self._read_record(HASHES + file.sha256)) is None:
             return None
         try:

@@ -1,4 +1,4 @@
-"""Objects that are complete and not verified yet, under a prefix that nothing else reads."""
+"""Objects that are complete but not verified yet, under a prefix that nothing else reads."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _CHUNK_BYTES = 256 * 1024
 
 
 class UnverifiedObjects(StagedObjects):
-    """Finds and writes them as `StagedObjects` does, and reads them back."""
+    """Finds and writes the objects as `StagedObjects` does, and reads them back."""
 
     def __init__(
         self,
@@ -45,16 +45,16 @@ class UnverifiedObjects(StagedObjects):
         self._retries = retries
 
     def claim(self, file: RepositoryFile) -> bool:
-        """Return whether a file is this slice's to verify: no other slice has claimed it before.
+        """Claim a file for this slice to verify; return False if another slice has claimed it.
 
-        A task that starts over finds the claim of its slice.
+        A task that starts over finds the claim of its own slice, and gets True.
         """
         key = f"{self._slice.claims_prefix}{file.sha256}"
         claim = self._slice.report_key.encode()
         try:
             self._client.put_object(Bucket=self.bucket, Key=key, Body=claim, IfNoneMatch="*")
         except ClientError as error:
-            # The second is that of a claim made at the very same moment.
+            # S3 gives the second code when another claim is made at the same moment.
             if error.response["Error"]["Code"] not in {
                 "PreconditionFailed",
                 "ConditionalRequestConflict",
@@ -64,7 +64,7 @@ class UnverifiedObjects(StagedObjects):
         return True
 
     def find_whole(self, path: str) -> WholeObject | None:
-        """Return the object of a file as it is now, if there is one."""
+        """Return the current object of a file, if there is one."""
         key = self._staging.key(path)
         head = read_head(self._client, self.bucket, key)
         if head is None:
@@ -78,7 +78,7 @@ class UnverifiedObjects(StagedObjects):
 
 
 class WholeObject:
-    """One object, read in ranges by any number of threads; one that is replaced is refused."""
+    """One object, read in ranges by any number of threads; a read fails if it was replaced."""
 
     def __init__(
         self, client: S3Client, request: dict[str, Any], size_bytes: int, retries: Retries
@@ -89,9 +89,9 @@ class WholeObject:
         self._retries = retries
 
     def read_into(self, start: int, buffer: memoryview, arrived: Callable[[int], None]) -> None:
-        """Fill the whole buffer from `start`; `arrived` is told how many bytes came, as they come.
+        """Fill the whole buffer from `start`; call `arrived` with the size of each chunk.
 
-        After a drop the read goes on from the byte that it had reached.
+        If the connection drops, the read resumes at the byte that it had reached.
         """
         reached = 0
         while reached < len(buffer):
@@ -102,12 +102,12 @@ class WholeObject:
                 raise ConnectionClosedError(endpoint_url=self._client.meta.endpoint_url) from error
 
     def _read_some(self, start: int, buffer: memoryview, arrived: Callable[[int], None]) -> int:
-        """Return how many bytes one request brought; a drop before the first is a failure."""
-        asked = f"bytes={start}-{start + len(buffer) - 1}"
-        body = self._client.get_object(**self._request, Range=asked)["Body"]
+        """Return how many bytes one request brought; a drop before the first byte is a failure."""
+        range_header = f"bytes={start}-{start + len(buffer) - 1}"
+        body = self._client.get_object(**self._request, Range=range_header)["Body"]
         reached = 0
         try:
-            # Its stubs ask for a file; it takes a buffer, as every readinto does.
+            # The stubs require a file, but `readinto` accepts a buffer.
             while count := body.readinto(
                 buffer[reached : reached + _CHUNK_BYTES]  # type: ignore[arg-type]
             ):

@@ -1,4 +1,4 @@
-"""Compares what lies in S3 with the manifest, file by file."""
+"""Compares the objects in S3 with the manifest, file by file."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _CONCURRENT_REQUESTS: Final = 16
 
 
 def verify(s3: S3Client, manifest_uri: str) -> dict[str, Any]:
-    """Return the figures of the transfer when names, sizes and hashes agree with the manifest.
+    """Return the figures of the transfer if names, sizes and hashes match the manifest.
 
     Raises:
-        StagingMismatchError: They do not; it names every difference.
+        StagingMismatchError: They do not match; the error names the differences.
     """
     manifest = Manifest.from_dict(read_record(s3, manifest_uri))
     staging = manifest.staging
     found = {key: _read_report(s3, f"s3://{staging.bucket}/{key}") for key in manifest.report_keys}
     reports = [report for report in found.values() if report]
     differences = [
-        *(f"no task has left a report at {key}" for key, report in found.items() if not report),
+        *(f"there is no task report at {key}" for key, report in found.items() if not report),
         *_differences(s3, manifest, reports),
     ]
     if differences:
@@ -54,7 +54,7 @@ def _differences(s3: S3Client, manifest: Manifest, reports: list[TransferReport]
     sizes = _list_sizes(s3, manifest.staging)
     expected = {file.path: file for file in manifest.files}
     for path in sorted(sizes.keys() - expected.keys()):
-        yield f"{path} is there and not in the manifest"
+        yield f"{path} is in the bucket but not in the manifest"
     for path, file in expected.items():
         if path not in sizes:
             yield f"{path} is missing"
@@ -67,7 +67,7 @@ def _differences(s3: S3Client, manifest: Manifest, reports: list[TransferReport]
         for file, found in zip(present, hashes, strict=True):
             wanted = file.sha256 or recorded.get(file.path)
             if found is None or found != wanted:
-                yield f"{file.path} is recorded with sha256 {found} instead of {wanted}"
+                yield f"{file.path} has the recorded SHA-256 {found} instead of {wanted}"
 
 
 def _list_sizes(s3: S3Client, staging: Staging) -> dict[str, int]:

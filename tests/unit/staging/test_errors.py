@@ -91,10 +91,11 @@ def answered_to_head(*, date: str | None) -> Exception:
 
 
 @pytest.mark.parametrize(
-    ("minutes", "told"), [(20, "s behind that of S3"), (-20, "s ahead of that of S3")]
+    ("minutes", "difference"),
+    [(20, "s behind the clock of S3"), (-20, "s ahead of the clock of S3")],
 )
 def test_a_head_that_is_refused_for_the_clock_is_told_by_the_date_of_the_answer(
-    minutes: int, told: str
+    minutes: int, difference: str
 ) -> None:
     there = datetime.now(UTC) + timedelta(minutes=minutes)
 
@@ -102,7 +103,7 @@ def test_a_head_that_is_refused_for_the_clock_is_told_by_the_date_of_the_answer(
 
     assert isinstance(error, StagingUnavailableError)
     assert "RequestTimeTooSkewed" in str(error)
-    assert told in str(error)
+    assert difference in str(error)
 
 
 def test_a_head_that_is_refused_while_the_clock_is_right_says_nothing_of_it() -> None:
@@ -119,4 +120,4 @@ def test_a_head_that_is_refused_without_a_date_says_that_it_may_be_the_clock(
     error = answered_to_head(date=date)
 
     assert isinstance(error, StagingRefusedError)
-    assert "a clock that is more than 900 s wrong" in str(error)
+    assert "a clock that is wrong by more than 900 s" in str(error)

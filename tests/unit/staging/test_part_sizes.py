@@ -36,7 +36,7 @@ def test_parts_grow_when_ten_thousand_would_not_do() -> None:
 
 
 def test_a_file_beyond_the_limits_of_s3_is_refused() -> None:
-    with pytest.raises(ValueError, match="do not fit 10000 parts"):
+    with pytest.raises(ValueError, match="do not fit in 10000 parts"):
         part_bytes(LARGEST_FILE + 1, at_least=16 * MIB)
 
 
