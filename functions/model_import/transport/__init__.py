@@ -1,1 +1,1 @@
-"""HTTP without opinions: connection pools, one response, retries."""
+"""HTTP for the Hub and for S3: connection pools, responses, retries."""

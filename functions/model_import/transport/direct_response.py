@@ -1,8 +1,8 @@
-"""Bodies that are read from the socket into the reader's buffer itself.
+"""Reads bodies from the socket directly into the caller's buffer.
 
-urllib3's own `readinto` makes `bytes` of what comes and copies them, which is a tenth of the CPU
-time that moving a byte from the Hub to S3 takes. What is used of urllib3's inside here is what its
-own reads use.
+The `readinto` of urllib3 creates `bytes` and copies them, which takes a tenth of the CPU time of
+moving a byte from the Hub to S3. This module uses only those internals of urllib3 that its own
+reads use.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class DirectResponse(HTTPResponse):
     """A response that differs from urllib3's in how it fills a buffer."""
 
     def readinto(self, b: bytearray | memoryview[int]) -> int:
-        """Return how many bytes came into the buffer; 0 is the end of the body.
+        """Return how many bytes were read into the buffer; 0 is the end of the body.
 
         Raises:
             urllib3.exceptions.HTTPError: the body ended early, or the connection failed.
@@ -32,9 +32,9 @@ class DirectResponse(HTTPResponse):
             return self._receive(b)
 
     def readinto_each(self, next_buffer: Callable[[], memoryview]) -> Iterator[int]:
-        """Yield what `readinto` returns for each of the buffers, until it would be 0.
+        """Yield what `readinto` returns for each buffer, until it would be 0.
 
-        Whoever does not read on to the end loses the connection.
+        A caller that stops before the end loses the connection.
         """
         with self._error_catcher():
             while count := self._receive(next_buffer()):
@@ -50,13 +50,13 @@ class DirectResponse(HTTPResponse):
 
 
 def read_directly(response: HTTPResponse) -> DirectResponse:
-    """Make a response that has just come a DirectResponse; return it."""
+    """Turn a response that has just arrived into a DirectResponse; return it."""
     response.__class__ = DirectResponse
     return cast("DirectResponse", response)
 
 
 class SecureHttpResponse(http.client.HTTPResponse):
-    """A response over TLS that takes as many records at a time as there is room for."""
+    """A response over TLS that reads as many records at a time as fit in the buffer."""
 
     def __init__(self, sock: socket.socket, *args: Any, **settings: Any) -> None:  # noqa: ANN401 as the base
         super().__init__(sock, *args, **settings)
@@ -64,14 +64,14 @@ class SecureHttpResponse(http.client.HTTPResponse):
 
 
 class TlsRecords(io.RawIOBase):
-    """What comes over a TLS connection; a record has 16 KiB at most.
+    """Reads from a TLS connection; a record has at most 16 KiB.
 
-    A BufferedReader asks `socket.SocketIO` for one record after another, and the calls in between
-    cost a twentieth of the CPU time that moving a byte takes.
+    A BufferedReader asks `socket.SocketIO` for one record at a time, and these calls cost a
+    twentieth of the CPU time of moving a byte.
     """
 
     def __init__(self, connected: socket.socket, opened: io.RawIOBase) -> None:
-        """Read from a socket; `opened` is what its `makefile` made, to be closed at the end."""
+        """Read from a socket; `opened` is the result of its `makefile`, to close at the end."""
         self._receive_into = connected.recv_into
         self._opened = opened
 
@@ -79,8 +79,8 @@ class TlsRecords(io.RawIOBase):
         """Return True."""
         return True
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # all that is given
-        """Fill a large buffer, or bring what one record has, which may be all that will come."""
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # the only type passed
+        """Fill a large buffer, or read one record into a small one: no more may arrive."""
         left = memoryview(buffer)
         if len(left) <= io.DEFAULT_BUFFER_SIZE:
             return self._receive_into(left)
@@ -89,6 +89,6 @@ class TlsRecords(io.RawIOBase):
         return len(buffer) - len(left)
 
     def close(self) -> None:
-        """Close what `makefile` made: the socket goes with its last one."""
+        """Close what `makefile` returned: closing the last one closes the socket."""
         super().close()
         self._opened.close()

@@ -1,6 +1,6 @@
-"""Kept-alive HTTP connections for many threads, by way of a proxy where there is one.
+"""Kept-alive HTTP connections for many threads, through a proxy if one is configured.
 
-Python reads the proxies (`HTTPS_PROXY`, `NO_PROXY`, …) from the environment, and OpenSSL the
+Python reads the proxies (`HTTPS_PROXY`, `NO_PROXY`, …) from the environment. OpenSSL reads the
 certificate authorities (`SSL_CERT_FILE`, `SSL_CERT_DIR`) unless a bundle is given.
 """
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 
 class PoolsClosedError(Exception):
-    """A request was made, or was under way, when the pools were closed."""
+    """The pools were closed before the request or during it."""
 
 
 class Cut:
-    """Ends one request from another thread, whether it waits for an answer or reads one."""
+    """Ends one request from another thread, while it waits for its answer or reads it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -39,14 +39,14 @@ class Cut:
         self._is_cut = False
 
     def __call__(self) -> None:
-        """Drop the connection; the thread that reads from it is woken by an error."""
+        """Drop the connection; the thread that reads from it gets an error."""
         with self._lock:
             self._is_cut = True
             if self._socket is not None:
                 _shut_down(self._socket)
 
     def bind(self, connected: object) -> None:
-        """Take note of the connection that the request goes over."""
+        """Note the connection that the request uses."""
         if isinstance(connected, socket.socket):
             with self._lock:
                 self._socket = connected
@@ -54,13 +54,13 @@ class Cut:
                     _shut_down(connected)
 
     def release(self) -> None:
-        """Let go of the connection, which may serve another request from now on."""
+        """Forget the connection, which may now serve another request."""
         with self._lock:
             self._socket = None
 
 
 class HttpPools:
-    """Requests without retries and redirects; `close` also ends those that are under way.
+    """Sends requests without retries and redirects; `close` also ends requests in flight.
 
     `ca_bundle` is a file of the certificate authorities to trust.
     """
@@ -98,19 +98,19 @@ class HttpPools:
         body: Iterable[memoryview] | None = None,
         cut: Cut | None = None,
     ) -> DirectResponse:
-        """Return the response, whose body is still to be read as it came over the wire.
+        """Return the response, with its body unread and not decoded.
 
-        A body is sent piece by piece, and `headers` have its length.
-        `cut` ends the request until it is released, which is to be done with the body read.
+        A body is sent piece by piece, and `headers` must have its length. `cut` can end the request
+        until it is released; release it after reading the body.
 
         Raises:
-            PoolsClosedError: `close` was called before or meanwhile.
+            PoolsClosedError: `close` was called before the request or during it.
             urllib3.exceptions.HTTPError: there was no response.
         """
         self._cuts.current = cut
         try:
-            taker, target = self._taker(url)
-            response = taker.urlopen(
+            pool, target = self._pool_and_target(url)
+            response = pool.urlopen(
                 method,
                 target,
                 headers=headers,
@@ -119,7 +119,7 @@ class HttpPools:
                 preload_content=False,
                 decode_content=False,
             )
-            return cast("DirectResponse", response)  # by the connections of its own classes
+            return cast("DirectResponse", response)  # the connections of these pools return it
         except urllib3.exceptions.HTTPError as error:
             if self.closed.is_set():
                 raise PoolsClosedError from error
@@ -128,18 +128,18 @@ class HttpPools:
             self._cuts.current = None
 
     def close(self) -> None:
-        """Drop every connection, idle or in use; threads that wait on one are woken."""
+        """Drop every connection, idle or in use; threads that wait on one get an error."""
         self.closed.set()
         self._sockets.shut()
         with self._managers_lock:
             for manager in self._managers.values():
                 manager.clear()
 
-    def _taker(self, url: str) -> tuple[urllib3.PoolManager | HTTPConnectionPool, str]:
-        """Return what takes a request, and the form in which it is told the URL.
+    def _pool_and_target(self, url: str) -> tuple[urllib3.PoolManager | HTTPConnectionPool, str]:
+        """Return the pool or manager for a request, and the URL in the form that it accepts.
 
-        A manager encodes all of a URL anew, character by character, before its pool does so again:
-        with a signed location that is a quarter of what a request costs.
+        A manager encodes the whole URL, character by character, before its pool encodes it again.
+        With a signed location, that is a quarter of the cost of a request.
         """
         parts = urlsplit(url)
         proxy = self._proxy(parts)
@@ -158,7 +158,7 @@ class HttpPools:
             return self._managers[proxy]
 
     def _proxy(self, parts: SplitResult) -> str | None:
-        """Return what is on the way to a host; every look for it goes through all variables."""
+        """Return the proxy for a host; it is kept, since finding it reads all variables."""
         place = parts.scheme, parts.hostname
         if place not in self._proxies_of_hosts:
             self._proxies_of_hosts[place] = self._find_proxy(*place)
@@ -185,7 +185,7 @@ class _CutsOfThreads(threading.local):
 
 
 class _OpenSockets:
-    """The sockets in use or kept alive, so that they can be shut from another thread."""
+    """The sockets in use or kept alive, so that another thread can shut them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -194,7 +194,7 @@ class _OpenSockets:
 
     def add(self, connected: object) -> None:
         if not isinstance(connected, socket.socket):
-            return  # TLS within a TLS proxy; its timeouts end it
+            return  # TLS within a TLS proxy: only its timeouts end it
         with self._lock:
             self._sockets.add(connected)
             if self._shut:
@@ -208,7 +208,7 @@ class _OpenSockets:
 
 
 def untrusted_certificate(error: BaseException) -> str | None:
-    """Return why a certificate was refused, if that is what an error of a request comes from."""
+    """Return why a certificate was refused, if that caused the error of a request."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, ssl.SSLCertVerificationError):
@@ -220,16 +220,16 @@ def untrusted_certificate(error: BaseException) -> str | None:
 
 def _shut_down(connected: socket.socket) -> None:
     with suppress(OSError):
-        # Not `connected.shutdown`: on a TLS socket that lets a reading thread go on without TLS.
+        # Not `connected.shutdown`: on a TLS socket, a reading thread would continue without TLS.
         socket.socket.shutdown(connected, socket.SHUT_RDWR)
 
 
 def _watched_pool_classes(
     sockets: _OpenSockets, cuts: _CutsOfThreads
 ) -> dict[str, type[HTTPConnectionPool]]:
-    """Return pool classes whose connections enter their socket as soon as there is one.
+    """Return pool classes whose connections add their socket as soon as it is open.
 
-    Their responses read into the buffer that they are given, without a copy.
+    Their responses read directly into the caller's buffer, without a copy.
     """
 
     def connected(connection: HTTPConnection) -> None:

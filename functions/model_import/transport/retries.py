@@ -1,4 +1,4 @@
-"""Trying again: which failures are worth it, how often, and how long to wait in between."""
+"""Retries: which failures to retry, how often, and how long to wait in between."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class TransientError(Exception):
-    """A failure that trying again may mend.
+    """A failure that a retry may resolve.
 
-    `wait_seconds` is what the server asked for; `is_throttling` says that there are too many
-    requests, `is_stall` that there was a connection and then no byte.
+    `wait_seconds` is the wait that the server asked for. `is_throttling` means that there were too
+    many requests, and `is_stall` that a connection was open but brought no byte.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class TransientError(Exception):
 
     @property
     def attempts_text(self) -> str:
-        """Return how often in a row it came to this, for a sentence."""
+        """Return how often in a row the attempts failed, as words for an error message."""
         return "once" if self.tries == 1 else f"{self.tries} times in a row"
 
 
@@ -49,9 +49,9 @@ def backoff_seconds(attempt: int, *, base_seconds: float = 0.5, cap_seconds: flo
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """How often a request is tried, and how long; a set `stopped` ends the tries and the waits.
+    """How often and how long a request is attempted; setting `stopped` ends attempts and waits.
 
-    No wait begins that would end more than `patience_seconds` after the first failure.
+    A wait does not begin if it would end more than `patience_seconds` after the first failure.
     """
 
     attempts: int
@@ -67,10 +67,10 @@ class Retries:
         *,
         wake: threading.Event | None = None,
     ) -> T:
-        """Return what `try_once` does; `wake` ends a wait before its time.
+        """Return what `try_once` returns; `wake` ends a wait early.
 
         Raises:
-            TransientError: the last one, when the attempts or the patience are used up.
+            TransientError: the last failure, when the attempts or the patience are used up.
         """
         failed_at = math.inf
         for attempt in itertools.count(1):
