@@ -1,1 +1,1 @@
-"""CRC-64/NVME and SHA-256, of parts and of files."""
+"""CRC-64/NVME and SHA-256 of parts and files."""

@@ -1,4 +1,4 @@
-"""CRC-64/NVME: the checksum that S3 keeps of a whole object, joined from those of its parts."""
+"""CRC-64/NVME: the checksum that S3 keeps of a whole object, combined from those of its parts."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 
 def crc64(content: Buffer) -> int:
-    """Return the CRC of bytes at hand."""
+    """Return the CRC of bytes in memory."""
     crc: int = crc64nvme(content)
     return crc
 
 
 def joined_crc64(parts: Iterable[tuple[int, int]], before: int = 0) -> int:
-    """Return the CRC of the whole from (CRC, length in bytes) of its parts in order.
+    """Return the CRC of the whole from the (CRC, length in bytes) of its parts, in order.
 
-    `before` is the CRC of what precedes them.
+    `before` is the CRC of the bytes before these parts.
     """
     whole = before
     for crc, length in parts:
@@ -29,10 +29,10 @@ def joined_crc64(parts: Iterable[tuple[int, int]], before: int = 0) -> int:
 
 
 def crc64_base64(crc: int) -> str:
-    """Return the form in which S3 takes the CRC."""
+    """Return the CRC in the form that S3 uses."""
     return base64.b64encode(crc.to_bytes(8, "big")).decode()
 
 
 def crc64_from_base64(text: str) -> int:
-    """Return the CRC from the form in which S3 tells it."""
+    """Read a CRC from the form that S3 uses."""
     return int.from_bytes(base64.b64decode(text), "big")

@@ -1,4 +1,4 @@
-"""Hashes by which the Hub announces a file: SHA-256 for LFS, the git blob id for the rest."""
+"""The hashes that the Hub announces: SHA-256 for LFS files, the git blob id for other files."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 class OrderedSha256:
     """The SHA-256 of a file whose parts arrive in any order, from any thread.
 
-    A part that is next is hashed by the thread that brings it, together with those that had to wait
-    for it; a part that is not next is left behind. No thread waits for another. A hash may go on
-    from the state that another one had before part `first`.
+    The thread that brings the next part hashes it, and then the later parts that waited for it. A
+    thread that brings a later part leaves it and returns, so no thread waits for another. A hash
+    may resume from the `state` that another hash had before part `first`.
     """
 
     def __init__(self, first: int = 0, state: str | None = None) -> None:
@@ -28,9 +28,9 @@ class OrderedSha256:
         self._hashing = False
 
     def add(self, index: int, data: memoryview, hashed: Callable[[str | None], None]) -> None:
-        """Hash part `index` in its turn; `data` must not change until `hashed` is called.
+        """Hash part `index` when it is next; `data` must not change until `hashed` is called.
 
-        `hashed` is given the state after the part, or None where there is none to be had.
+        `hashed` gets the state after the part, or None if this platform has no state.
         """
         with self._lock:
             self._left_behind[index] = (data, hashed)
@@ -43,7 +43,7 @@ class OrderedSha256:
             hashed(self._sha256.state())
 
     def hexdigest(self) -> str:
-        """Return the hash of the parts so far."""
+        """Return the hash of all parts so far."""
         return self._sha256.hexdigest()
 
     def _take_next(self) -> tuple[memoryview, Callable[[str | None], None]] | None:
@@ -55,12 +55,12 @@ class OrderedSha256:
 
 
 def sha256_hex(content: Buffer) -> str:
-    """Return the SHA-256 of bytes at hand."""
+    """Return the SHA-256 of bytes in memory."""
     return hashlib.sha256(content).hexdigest()
 
 
 def git_blob_id(content: memoryview) -> str:
-    """Return the id that git gives a file, which is all that the Hub announces outside LFS."""
+    """Return the id that git gives a file; outside LFS, the Hub announces no other hash."""
     blob = hashlib.sha1(b"blob %d\0" % content.nbytes, usedforsecurity=False)
     blob.update(content)
     return blob.hexdigest()

@@ -1,7 +1,7 @@
-"""SHA-256 whose state can be taken out and gone on from, which hashlib does not offer.
+"""SHA-256 with a state that can be saved and resumed, which hashlib does not offer.
 
-OpenSSL's own functions do the work: the code that hashlib runs, at its speed and without the
-interpreter's lock. Where they cannot be had, hashlib hashes and there is no state to take.
+It calls the functions of OpenSSL: the same code as hashlib, at the same speed, and without the
+interpreter's lock. If they are not available, hashlib hashes, and there is no state to save.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _LAYOUT: Final = struct.Struct("=8I2I64s2I")
 """SHA256_CTX: eight words, the length in bits (low, high), a block, its fill, the digest's length.
 
 https://github.com/openssl/openssl/blob/openssl-3.5/include/openssl/sha.h, 2026-11-24, unchanged
-since 0.9.8; `_library` tries it out before it is used.
+since 0.9.8; `_library` tests it before use.
 """
 _DIGEST_BYTES: Final = 32
 
 
 class Sha256(Protocol):
-    """A hash in the making."""
+    """A hash that takes bytes step by step."""
 
     def update(self, data: memoryview) -> None:
         """Hash more bytes."""
@@ -36,20 +36,20 @@ class Sha256(Protocol):
         """Return the hash of the bytes so far."""
 
     def state(self) -> str | None:
-        """Return what `sha256` goes on from, as text, or None when it cannot be had."""
+        """Return the state from which `sha256` can resume, as text, or None if there is none."""
 
 
 def sha256(state: str | None = None) -> Sha256:
-    """Return a hash from the beginning, or from a state that was taken.
+    """Return a new hash, or one that resumes from a saved state.
 
     Raises:
-        ValueError: it is no such state, or none can be gone on from here.
+        ValueError: it is not such a state, or hashes cannot be resumed on this platform.
     """
     library = _library()
     if library is not None:
         return _OpensslSha256(library) if state is None else _OpensslSha256.resumed(library, state)
     if state is not None:
-        raise ValueError("This build of OpenSSL goes on from no state of a hash")
+        raise ValueError("This build of OpenSSL cannot resume a hash from a saved state")
     return _HashlibSha256()
 
 
@@ -63,7 +63,7 @@ class _OpensslSha256:
     def resumed(cls, library: ctypes.CDLL, state: str) -> Self:
         words = _LAYOUT.unpack(bytes.fromhex(state)) if len(state) == 2 * _LAYOUT.size else ()
         if not words or words[-2] != words[8] // 8 % 64 or words[-1] != _DIGEST_BYTES:
-            raise ValueError("It is no state of a SHA-256")
+            raise ValueError("This is not the state of a SHA-256")
         resumed = cls(library)
         resumed._context.raw = bytes.fromhex(state)
         return resumed
@@ -75,7 +75,7 @@ class _OpensslSha256:
             self._library.SHA256_Update(self._context, bytes_, ctypes.c_size_t(data.nbytes))
 
     def hexdigest(self) -> str:
-        # Finishing destroys the state.
+        # SHA256_Final destroys the state.
         context = ctypes.create_string_buffer(self._context.raw, _LAYOUT.size)
         digest = ctypes.create_string_buffer(_DIGEST_BYTES)
         self._library.SHA256_Final(digest, context)
@@ -101,8 +101,8 @@ class _HashlibSha256:
 
 @functools.cache
 def _library() -> ctypes.CDLL | None:
-    """Return OpenSSL, if it has the functions and they do what is expected of them."""
-    # The library that hashlib itself is linked with, or else the system's.
+    """Return OpenSSL, if it has the functions and they work as expected."""
+    # The library that hashlib is linked with, or else the system's.
     for name in (getattr(_hashlib, "__file__", None), "libcrypto.so.3"):
         with suppress(OSError, AttributeError):
             library = ctypes.CDLL(name)
