@@ -1,4 +1,4 @@
-"""What a transfer task is given for its slice, by fargate_sizes.toml: CPU, memory, connections."""
+"""The CPU, memory and connections of a transfer task, by the rules of fargate_sizes.toml."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from model_import.staging.part_sizes import MIB, spare_buffers
 
 _UNITS_PER_VCPU: Final = 1024
 _SHARE_OF_MEMORY: Final = 0.5
-"""For part buffers; the rest is the interpreter's, the connections' and the kernel's."""
+"""For part buffers; the interpreter, the connections and the kernel need the rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskSize:
-    """A size that Fargate has, and how many connections it may use."""
+    """A size that Fargate offers, and how many connections the task may use."""
 
     cpu_units: int
     memory_mib: int
@@ -25,13 +25,13 @@ class TaskSize:
 
 
 def task_size(slice_bytes: int, longest_part_bytes: int, *, cpu_units_at_most: int) -> TaskSize:
-    """Return the size that a slice deserves, up to a CPU.
+    """Return the task size for a slice, with at most `cpu_units_at_most`.
 
-    Part buffers, one a connection and the spare ones, fit half of the memory.
+    The part buffers, one per connection and the spare ones, fit in half of the memory.
     """
     rules = _rules()["slices"]
-    deserved = next(row["cpu_units"] for row in rules["bytes_below"] if slice_bytes < row["bytes"])
-    cpu_units = min(deserved, cpu_units_at_most)
+    needed = next(row["cpu_units"] for row in rules["bytes_below"] if slice_bytes < row["bytes"])
+    cpu_units = min(needed, cpu_units_at_most)
     memory_mib = _memory_by_cpu()[cpu_units].start
     wanted = rules["connections_per_vcpu"] * cpu_units // _UNITS_PER_VCPU
     buffers = int(memory_mib * MIB * _SHARE_OF_MEMORY) // max(longest_part_bytes, 1)
@@ -41,7 +41,7 @@ def task_size(slice_bytes: int, longest_part_bytes: int, *, cpu_units_at_most: i
 
 
 def is_fargate_size(cpu_units: int, memory_mib: int) -> bool:
-    """Return whether Fargate runs a task of this CPU and memory."""
+    """Return whether Fargate accepts a task with this CPU and memory."""
     return memory_mib in _memory_by_cpu().get(cpu_units, range(0))
 
 

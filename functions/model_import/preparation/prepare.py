@@ -1,4 +1,4 @@
-"""Stages the small files of a model, writes its manifest and the slices of its weights."""
+"""Stages the small files of a model, and writes its manifest and the slices of its weights."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _CONCURRENT_FILES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class SliceTask:
-    """A slice that lies in S3, and what the task that moves it is given."""
+    """A slice in S3, and the size of the task that moves it."""
 
     uri: str
     size: TaskSize
@@ -41,14 +41,14 @@ class SliceTask:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What the transfer starts from."""
+    """The input of the transfer."""
 
     manifest: Manifest
     manifest_uri: str
     tasks: tuple[SliceTask, ...]
 
 
-def prepare(  # noqa: PLR0913 – each is one thing of its own
+def prepare(  # noqa: PLR0913 – each is a separate setting
     snapshot: Snapshot,
     readers: FileReaders,
     s3: S3Client,
@@ -60,14 +60,14 @@ def prepare(  # noqa: PLR0913 – each is one thing of its own
     normalising: bool,
     fan_out: FanOut,
 ) -> Prepared:
-    """Return the manifest and the tasks, when manifest and slices are in S3.
+    """Write the manifest and the slices to S3; return the manifest and the tasks.
 
     Raises:
-        ChecksumMismatchError: A small file is not what the Hub announces.
-        HubUnavailableError: The Hub did not answer, or answered with a fault of its own.
+        ChecksumMismatchError: A small file differs from what the Hub announces.
+        HubUnavailableError: The Hub did not answer, or answered with a temporary failure.
     """
     source = snapshot.source
-    # A prefix for each commit, and for each copy of it: nothing of another one can mix in.
+    # Each commit, normalised or not, has its own prefix, so that copies cannot mix.
     path = source_path(source.repo_id, source.commit, normalise=normalising)
     staging = Staging(bucket, f"models/{path}/", tagging)
     records = f"imports/{execution_name}"
@@ -125,7 +125,7 @@ def prepare(  # noqa: PLR0913 – each is one thing of its own
 
 
 class _SmallFiles:
-    """Reads each file once and verifies it, also the index that the shards are chosen by."""
+    """Reads and verifies each file once, including the index that names the shards."""
 
     def __init__(self, snapshot: Snapshot, readers: FileReaders) -> None:
         self._files = {file.path: file for file in snapshot.files}
@@ -170,7 +170,7 @@ def _verify(file: RepositoryFile, content: bytes) -> None:
 
 
 def _remove_strays(s3: S3Client, staging: Staging, expected: set[str]) -> None:
-    """Delete what an earlier release of this stack, or somebody else, left under the prefix."""
+    """Delete objects that an earlier release of this stack, or anyone else, left at the prefix."""
     pages = s3.get_paginator("list_objects_v2").paginate(
         Bucket=staging.bucket, Prefix=staging.prefix
     )

@@ -1,4 +1,4 @@
-"""The weights of one model, cut into slices for as many transfer tasks as they deserve."""
+"""Splits the weights of a model into slices, one for each transfer task."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from model_import.manifest import RepositoryFile
 
 _SHARES_OF_A_CUT_FILE: Final = 2
-"""A file is cut when it is longer than this many shares: then the tasks that would have waited for
-it save more than reading the whole of it again for its hash costs."""
+"""A file is cut if it is longer than this many shares. The other tasks would otherwise wait for it,
+which costs more than reading the whole file again for its hash."""
 
 
 @dataclass(frozen=True, slots=True)
 class FanOut:
-    """How far the weights of a model may be spread.
+    """How many tasks may move the weights of a model.
 
-    A task takes about a minute to start; with less than `slice_bytes_at_least` one task is done
-    before a second has begun.
+    A task takes about a minute to start: below `slice_bytes_at_least`, the first task is done
+    before a second one has begun.
     """
 
     tasks_at_most: int
@@ -34,19 +34,19 @@ class FanOut:
 
 @dataclass(slots=True)
 class Share:
-    """What one task is to move: whole files, and runs of parts of files that several tasks move."""
+    """What one task moves: whole files, and runs of parts of files that several tasks move."""
 
     files: list[RepositoryFile] = field(default_factory=list)
     part_runs: list[PartRun] = field(default_factory=list)
 
     @property
     def size_bytes(self) -> int:
-        """Return the bytes of all of it."""
+        """Return the bytes of all files and parts of the share."""
         whole = sum(file.size_bytes for file in self.files)
         return whole + sum(run.size_bytes for run in self.part_runs)
 
     def add(self, piece: RepositoryFile | PartRun) -> None:
-        """Take a piece in."""
+        """Add a file or a run of parts."""
         if isinstance(piece, PartRun):
             self.part_runs.append(piece)
         else:
@@ -54,14 +54,14 @@ class Share:
 
 
 def cut_slices(files: Sequence[RepositoryFile], fan_out: FanOut) -> tuple[Share, ...]:
-    """Return the files in shares of about the same bytes, largest first; none is empty."""
+    """Return the files in shares of about equal bytes; no share is empty."""
     total_bytes = sum(file.size_bytes for file in files)
-    deserved = max(1, total_bytes // fan_out.slice_bytes_at_least)
-    tasks = min(deserved, fan_out.tasks_at_most)
+    useful = max(1, total_bytes // fan_out.slice_bytes_at_least)
+    tasks = min(useful, fan_out.tasks_at_most)
     pieces = [piece for file in files for piece in _cut(file, total_bytes // tasks, fan_out)]
     shares = [Share() for _ in range(min(tasks, len(pieces)))]
     for piece in sorted(pieces, key=_largest_first):
-        # Among equals the one with fewer pieces, so that files of no bytes spread too.
+        # Among equal shares, the one with fewer pieces, so that empty files are spread, too.
         min(
             shares, key=lambda share: (share.size_bytes, len(share.files) + len(share.part_runs))
         ).add(piece)
@@ -71,8 +71,8 @@ def cut_slices(files: Sequence[RepositoryFile], fan_out: FanOut) -> tuple[Share,
 def _cut(
     file: RepositoryFile, share_bytes: int, fan_out: FanOut
 ) -> Iterator[RepositoryFile | PartRun]:
-    """Yield the file, or runs of its parts: of a share each, and one of what is left."""
-    # Without a SHA-256 at the Hub there is nothing to hold a joined file against.
+    """Yield the file, or runs of its parts: each of one share, and a last one with the rest."""
+    # Without a SHA-256 on the Hub, a file from several tasks cannot be verified.
     if file.sha256 is None or file.size_bytes <= _SHARES_OF_A_CUT_FILE * share_bytes:
         yield file
         return
