@@ -1,7 +1,7 @@
-"""What travels between the states: the manifest, and the slice of it that one task transfers.
+"""What the states pass on: the manifest, and the slices of it, one for each transfer task.
 
-Both live in S3 under `imports/<execution>/`; the states carry references only, since a state's
-payload ends at 256 KiB and a task's overrides at 8,192 characters.
+Both are in S3 under `imports/<execution>/`, and the states pass only references: the payload of a
+state is limited to 256 KiB, and the overrides of a task to 8,192 characters.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ type FileKind = Literal["weights", "metadata"]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A repository at one commit; everything after the resolution of the revision reads this."""
+    """A repository at one commit; every step after the revision is resolved reads this commit."""
 
     endpoint: str
     repo_id: str
@@ -25,7 +25,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryFile:
-    """A file at the Hub: `sha256` for what the Hub keeps in LFS, the git `blob_id` for the rest."""
+    """A file on the Hub: LFS files have a `sha256`, other files only the git `blob_id`."""
 
     path: str
     size_bytes: int
@@ -35,9 +35,9 @@ class RepositoryFile:
 
 @dataclass(frozen=True, slots=True)
 class StagedFile:
-    """A file as it must lie under the staging prefix, relative to it.
+    """A file as it must be in the staging area; `path` is relative to the staging prefix.
 
-    `sha256` is None where the Hub announces none; then the one that the transfer recorded counts.
+    `sha256` is None if the Hub announces none; then the transfer records the SHA-256.
     """
 
     path: str
@@ -50,7 +50,7 @@ class StagedFile:
 class Staging:
     """Where the copy that Bedrock reads is built; `prefix` ends in a slash.
 
-    `tagging` is what its objects are tagged with, as S3 takes it: a query string.
+    `tagging` has the tags of its objects in the form that S3 accepts: a query string.
     """
 
     bucket: str
@@ -59,7 +59,7 @@ class Staging:
 
     @property
     def s3_uri(self) -> str:
-        """Return the URI that the import job is given."""
+        """Return the URI for the import job."""
         return f"s3://{self.bucket}/{self.prefix}"
 
     def key(self, path: str) -> str:
@@ -69,7 +69,7 @@ class Staging:
 
 @dataclass(frozen=True, slots=True)
 class PartRun:
-    """Parts `first_number` and on, beginning at 1, of a file that several tasks move."""
+    """Parts of a file that several tasks move: `count` parts from `first_number` (1 or more)."""
 
     file: RepositoryFile
     part_bytes: int
@@ -78,22 +78,22 @@ class PartRun:
 
     @property
     def byte_range(self) -> range:
-        """Return the bytes of the file that the parts are."""
+        """Return the byte range of the parts in the file."""
         start = (self.first_number - 1) * self.part_bytes
         return range(start, min(start + self.count * self.part_bytes, self.file.size_bytes))
 
     @property
     def size_bytes(self) -> int:
-        """Return the bytes of the parts."""
+        """Return the number of bytes in the parts."""
         return len(self.byte_range)
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """What one transfer task moves, and where it leaves its report, its progress and its claims.
+    """What one transfer task moves, and where it writes its report, its progress and its claims.
 
-    Parts have `part_bytes_at_least`, or more where S3 would take fewer of them. A claim says which
-    slice verifies a file that several move.
+    Parts have `part_bytes_at_least`, or more if the file would have too many parts for S3. A claim
+    says which slice verifies a file that several slices move.
     """
 
     source: Source
@@ -112,7 +112,7 @@ class Slice:
         return whole + sum(run.size_bytes for run in self.part_runs)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON object that lies in S3."""
+        """Return the JSON object that is stored in S3."""
         return {"version": VERSION, **asdict(self)}
 
     @classmethod
@@ -135,7 +135,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class TransferredFile:
-    """What became of one file: moved, copied within the bucket, or skipped since it was there."""
+    """The result for one file: transferred, copied within the bucket, or already there."""
 
     path: str
     size_bytes: int
@@ -146,14 +146,14 @@ class TransferredFile:
 
 @dataclass(frozen=True, slots=True)
 class TransferReport:
-    """What one transfer task did; `bytes_moved` counts what crossed the network once."""
+    """What one transfer task did; `bytes_moved` counts each byte from the Hub once."""
 
     files: tuple[TransferredFile, ...]
     bytes_moved: int
     seconds: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON object that lies in S3."""
+        """Return the JSON object that is stored in S3."""
         return {"version": VERSION, **asdict(self)}
 
     @classmethod
@@ -180,7 +180,7 @@ class Manifest:
     normalisations: tuple[dict[str, Any], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON object that lies in S3."""
+        """Return the JSON object that is stored in S3."""
         return {"version": VERSION, **asdict(self)}
 
     @classmethod
