@@ -40,7 +40,7 @@ def test_what_is_no_token_is_refused_without_being_shown(
 ) -> None:
     arn = secrets.create_secret(Name="hub", SecretString=text)["ARN"]
 
-    with pytest.raises(InvalidInputError, match="holds no Hub token") as raised:
+    with pytest.raises(InvalidInputError, match="does not contain a Hub token") as raised:
         read_hub_token(secrets, arn)
     assert arn in str(raised.value)
     assert "hf_" not in str(raised.value)
@@ -49,5 +49,5 @@ def test_what_is_no_token_is_refused_without_being_shown(
 def test_a_binary_secret_is_no_token(secrets: SecretsManagerClient) -> None:
     arn = secrets.create_secret(Name="hub", SecretBinary=b"hf_abc")["ARN"]
 
-    with pytest.raises(InvalidInputError, match="holds no Hub token"):
+    with pytest.raises(InvalidInputError, match="does not contain a Hub token"):
         read_hub_token(secrets, arn)

@@ -1,1 +1,1 @@
-"""Where weights come from."""
+"""The sources of model files."""

@@ -1,4 +1,4 @@
-"""What huggingface_hub raises, as errors of this project."""
+"""Translates errors of huggingface_hub into errors of this project."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from model_import.sources.hub.refusals import refusal_by_status, stated_refusal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from model_import.sources.hub.refusals import Asked
+    from model_import.sources.hub.refusals import HubRequest
 
 _MALFORMED: Final = (AttributeError, LookupError, TypeError, ValueError)
-"""What the client makes of a sign-in page, or of a mirror that leaves fields out."""
+"""What the client raises for a sign-in page, or for a mirror that omits fields."""
 
 CLIENT_ERRORS: Final = (HTTPError, *_MALFORMED)
 
 
 @contextmanager
 def translate_client_errors(
-    what: str, kind: str, *, with_token: bool, asked: Asked | None = None
+    what: str, kind: str, *, with_token: bool, request: HubRequest | None = None
 ) -> Iterator[None]:
-    """Have calls of huggingface_hub fail with errors of this project.
+    """Translate errors of huggingface_hub into errors of this project.
 
-    `kind` is what the answer should be; `asked` is the repository, where one is asked for.
+    `kind` is what the answer should be; `request` is given if a repository is requested.
 
     Raises:
         RepositoryNotFoundError, RepositoryGatedError, RepositoryDisabledError,
-        RevisionNotFoundError: as the Hub says of `asked`.
+        RevisionNotFoundError: the Hub refuses `request` for this reason.
         HubAccessRefusedError: The token is not valid.
-        HubUnavailableError: The Hub did not answer, or answered with a fault of its own.
+        HubUnavailableError: The Hub did not answer, or answered with a temporary failure.
     """
     try:
         yield
     except HfHubHTTPError as error:
-        stated = None if asked is None else _stated_refusal(asked, error)
+        stated = None if request is None else _stated_refusal(request, error)
         if stated is not None:
             raise stated from error
         status, reason = error.response.status_code, error.server_message
@@ -50,12 +50,12 @@ def translate_client_errors(
     except HTTPError as error:
         raise HubUnavailableError(what, type(error).__name__) from error
     except _MALFORMED as error:
-        raise HubUnavailableError(what, f"its answer is no {kind}") from error
+        raise HubUnavailableError(what, f"its answer cannot be read as {kind}") from error
 
 
-def _stated_refusal(asked: Asked, error: HfHubHTTPError) -> ModelImportError | None:
-    stated = stated_refusal(asked, error.response.headers)
-    # The client also reads a 401 without a code as a repository that is missing or hidden.
+def _stated_refusal(request: HubRequest, error: HfHubHTTPError) -> ModelImportError | None:
+    stated = stated_refusal(request, error.response.headers)
+    # The client also takes a 401 without a code for a repository that is missing or hidden.
     if stated is None and isinstance(error, HubRepositoryNotFoundError):
-        return RepositoryNotFoundError(asked.repo_id, with_token=asked.with_token)
+        return RepositoryNotFoundError(request.repo_id, with_token=request.with_token)
     return stated

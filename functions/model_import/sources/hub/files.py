@@ -1,9 +1,8 @@
-"""Files of a Hub repository at one commit, read by Range.
+"""Reads files of a Hub repository at one commit, by Range.
 
-The location that the Hub resolves a file to is kept for every read of the file, and is asked for
-again when it has expired. The token goes to the Hub's own host only, and neither it nor a signed
-location is ever part of an error. A server that ignores Range is read in the order of the file, by
-one request.
+The Hub resolves a file to a location. All reads of the file use this location until it expires, and
+then the file is resolved again. Only the Hub's own host gets the token. No error contains the token
+or a signed location. If a server ignores Range, one request reads the file in order.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from model_import.sources.hub.range_read import RangeRead
 from model_import.sources.hub.refusals import (
     REASON,
     REFUSED,
-    Asked,
+    HubRequest,
     refusal_by_status,
     stated_refusal,
 )
@@ -44,22 +43,22 @@ if TYPE_CHECKING:
     from model_import.transport.pools import Cut
 
 _RATE_WINDOW_SECONDS: Final = 300
-"""No wait for the Hub's rate limit is longer: https://huggingface.co/docs/hub/rate-limits"""
+"""The longest wait for the Hub's rate limit: https://huggingface.co/docs/hub/rate-limits"""
 
 _PATIENCE_SECONDS: Final = 120
-"""Less than any function may take; whoever may take longer says so."""
+"""Less than the timeout of any function; a caller that has more time passes its own value."""
 
 _EXPIRED: Final = (*REFUSED, HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
-"""What a signed location answers whose time is over, or whose file has been replaced."""
+"""The answers of a signed location that has expired, or whose file has been replaced."""
 _TRANSIENT: Final = (408, 429, 500, 502, 503, 504)
 _THROTTLING: Final = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 class HubFiles:
-    """Opens the files of one repository; connections are kept, and shared by all threads.
+    """Opens the files of one repository; all threads share its connections.
 
-    `attempts` counts failures in a row without a byte between them, and `patience_seconds` is how
-    long they may last. `read_timeout_seconds` is how long a connection may be silent. `sleep`
+    A request fails after `attempts` failures in a row without a byte in between, or if these last
+    longer than `patience_seconds`. A connection may be silent for `read_timeout_seconds`. `sleep`
     replaces the waits between attempts. `ca_bundle` is a file of the certificate authorities to
     trust.
     """
@@ -90,37 +89,37 @@ class HubFiles:
         self._files: weakref.WeakSet[RemoteFile] = weakref.WeakSet()
 
     def report_failures(self, on_failure: Callable[[TransientError], None]) -> None:
-        """Tell of every failure that is tried again, in the thread that meets it."""
+        """Have `on_failure` called with every failure that is retried, in the failing thread."""
         self._on_failure = on_failure
 
     def open(self, path: str) -> RemoteFile:
-        """Ask the Hub where a file lies, and how long it is.
+        """Ask the Hub for the location and the size of a file.
 
         Raises:
             RepositoryGatedError, RepositoryNotFoundError, RevisionNotFoundError,
-            RepositoryFileNotFoundError, HubAccessRefusedError: as the Hub says.
-            CertificateUntrustedError: whoever answers is not known to be the Hub.
-            HubUnavailableError: the attempts are used up, or the answer is of no use.
+            RepositoryFileNotFoundError, HubAccessRefusedError: the Hub refuses for this reason.
+            CertificateUntrustedError: the certificate of the server is not trusted.
+            HubUnavailableError: the attempts are used up, or the answer is not usable.
         """
         file = RemoteFile(self, self.resolve(path))
         self._files.add(file)
         return file
 
     def close(self) -> None:
-        """Drop all connections; a read that is under way ends in PoolsClosedError."""
+        """Drop all connections; a read in progress raises PoolsClosedError."""
         self._pools.close()
         for file in list(self._files):
             file.close()
 
     def resolve(self, path: str) -> Resolved:
-        """Return where a file lies now; raises as `open` does."""
+        """Return the current location of a file; raises as `open` does."""
         head = partial(self._head, path)
-        return self.persist(path, lambda: resolve(self.source, path, head))
+        return self.call_with_retries(path, lambda: resolve(self.source, path, head))
 
-    def persist[T](
+    def call_with_retries[T](
         self, path: str, try_once: Callable[[], T], *, wake: threading.Event | None = None
     ) -> T:
-        """Return what `try_once` does, tried again as long as that makes sense."""
+        """Return what `try_once` returns, with retries."""
         try:
             return self._retries.call(try_once, self._on_failure, wake=wake)
         except TransientError as error:
@@ -131,7 +130,7 @@ class HubFiles:
     def request(
         self, method: str, url: str, range_header: str | None = None, cut: Cut | None = None
     ) -> DirectResponse:
-        """Return the answer of the Hub or of the host that it named, with the body unread."""
+        """Return the answer of the Hub, or of the host it redirects to, with an unread body."""
         headers = {"User-Agent": "model-import", "Accept-Encoding": "identity"}
         if range_header is not None:
             headers["Range"] = range_header
@@ -151,25 +150,25 @@ class HubFiles:
         return self._pools.closed.is_set()
 
     def is_hub(self, url: str) -> bool:
-        """Return whether a location is on the Hub's own host, which alone is given the token."""
+        """Return whether a location is on the Hub's own host; only that host gets the token."""
         return origin(url) == origin(self.source.endpoint)
 
-    def note(self, failed: TransientError) -> None:
-        """Tell of a failure that is no reason to wait, since bytes had come before it."""
+    def note_failure(self, failed: TransientError) -> None:
+        """Report a failure that needs no wait, since bytes arrived before it."""
         self._on_failure(failed)
 
     def refuse(self, path: str, response: DirectResponse) -> NoReturn:
-        """Raise the error that an answer other than the one hoped for stands for."""
+        """Raise the error for an answer that is not a success."""
         response.close()
         source, status, headers = self.source, response.status, response.headers
         with_token = self._token is not None
-        asked = Asked(source.endpoint, source.repo_id, source.commit, with_token, path)
-        stated = stated_refusal(asked, headers)
+        request = HubRequest(source.endpoint, source.repo_id, source.commit, with_token, path)
+        stated = stated_refusal(request, headers)
         if stated is not None:
             raise stated
         if status in _TRANSIENT:
-            wait_seconds = _asked_wait(response)
-            asks = "" if wait_seconds is None else f" and asks for {wait_seconds:g} s"
+            wait_seconds = _requested_wait(response)
+            asks = "" if wait_seconds is None else f" and asks to wait {wait_seconds:g} s"
             raise TransientError(
                 f"it answered {status}{asks}",
                 wait_seconds=wait_seconds,
@@ -187,9 +186,9 @@ class HubFiles:
 
 
 class RemoteFile:
-    """A file at the Hub; its reads may run in any number of threads.
+    """A file on the Hub; its reads may run in any number of threads.
 
-    Each raises as `HubFiles.open` does, and ChecksumMismatchError when the file has been replaced.
+    A read raises as `HubFiles.open` does, and ChecksumMismatchError if the file was replaced.
     """
 
     def __init__(self, hub: HubFiles, resolved: Resolved) -> None:
@@ -204,11 +203,11 @@ class RemoteFile:
 
     @property
     def ignores_range(self) -> bool:
-        """Return whether the file can only be read from its start, by one request."""
+        """Return whether the server ignores Range, so that one request reads the file in order."""
         return self._ignores_range.is_set()
 
     def close(self) -> None:
-        """Let go of what is open; the connections must have been dropped."""
+        """Close the open response; the connections must have been dropped before."""
         self._whole.close()
 
     def read_all(self, max_bytes: int) -> bytes:
@@ -218,7 +217,7 @@ class RemoteFile:
             ValueError: it is longer than `max_bytes`.
         """
         if self.size_bytes > max_bytes:
-            message = f"{self.path!r} has {self.size_bytes} bytes, and at most {max_bytes} are read"
+            message = f"{self.path!r} has {self.size_bytes} bytes; the limit is {max_bytes} bytes"
             raise ValueError(message)
         return self.read(0, self.size_bytes)
 
@@ -230,22 +229,22 @@ class RemoteFile:
     def read_into(
         self, start: int, buffer: memoryview, arrived: Callable[[int], None] = lambda _: None
     ) -> None:
-        """Fill the whole buffer from `start`; `arrived` is told how many bytes came, as they come.
+        """Fill the whole buffer from `start`; call `arrived` with the size of each chunk.
 
-        After a drop the read goes on from the byte that it had reached.
+        If the connection drops, the read resumes at the byte that it had reached.
         """
         self.fill(RangeRead(start, buffer, arrived))
 
     def fill(self, read: RangeRead) -> None:
-        """Bring a range to its end, as `read_into` does.
+        """Read a range to its end, as `read_into` does.
 
         Raises:
-            RangeAbandonedError: it was abandoned meanwhile.
+            RangeAbandonedError: the range was abandoned during the read.
         """
         while read.left:
             read_some = self._read_in_turn if self.ignores_range else self._read_some
-            self._hub.persist(self.path, partial(read_some, read), wake=read.wake)
-        self._whole.pass_by(read)
+            self._hub.call_with_retries(self.path, partial(read_some, read), wake=read.wake)
+        self._whole.note_complete(read)
 
     def _read_in_turn(self, read: RangeRead) -> None:
         with self._whole.turn(read), read.connection() as cut:
@@ -254,10 +253,12 @@ class RemoteFile:
                 self._whole.read_on(read, cut)
             except (HTTPError, TransientError) as error:
                 read.check()
-                self._judge(error, is_progress=self._whole.furthest > furthest_before)
+                self._raise_unless_progress(
+                    error, is_progress=self._whole.furthest > furthest_before
+                )
 
     def _read_some(self, read: RangeRead) -> None:
-        """Read what one request brings; a drop before the first byte is a failure."""
+        """Read the bytes of one request; a drop before the first byte is a failure."""
         reached_before = read.reached
         with read.connection() as cut:
             response = self._open_range(read, cut)
@@ -267,46 +268,49 @@ class RemoteFile:
                 _fill_from(response, read)
             except (HTTPError, TransientError) as error:
                 read.check()
-                self._judge(error, is_progress=read.reached > reached_before)
+                self._raise_unless_progress(error, is_progress=read.reached > reached_before)
             finally:
                 response.close()
 
-    def _judge(self, error: HTTPError | TransientError, *, is_progress: bool) -> None:
-        """Have the rest asked for at once if there was progress, and else as a failure."""
+    def _raise_unless_progress(
+        self, error: HTTPError | TransientError, *, is_progress: bool
+    ) -> None:
+        """Return, so that the rest is requested at once, if bytes arrived; else raise."""
         failed = error if isinstance(error, TransientError) else failure(error)
         if not is_progress:
             raise failed from error
-        self._hub.note(failed)
+        self._hub.note_failure(failed)
 
     def _open_range(self, read: RangeRead, cut: Cut) -> DirectResponse | None:
-        """Return an answer that holds the range, or None when it has been found to be ignored."""
-        asked = f"{read.position}-{read.end - 1}"
-        response = self._open(f"bytes={asked}", cut)
+        """Return an answer that has the range, or None if the server ignored Range."""
+        positions = f"{read.position}-{read.end - 1}"
+        response = self._open(f"bytes={positions}", cut)
         try:
             if response.status == HTTPStatus.OK and not self._is_beginning(read):
                 response.close()
                 self._ignores_range.set()
                 return None
             if response.status == HTTPStatus.PARTIAL_CONTENT:
-                self._check_range(response, asked)
+                self._check_range(response, positions)
         except BaseException:
             response.close()
             raise
         return response
 
     def _is_beginning(self, read: RangeRead) -> bool:
-        """Return whether an answer from the first byte on is what is wanted of it."""
+        """Return whether an answer that begins with the first byte serves this read."""
         return read.position == 0 and (read.after is None or read.end == self.size_bytes)
 
     def _open_whole(self, cut: Cut) -> DirectResponse:
         response = self._open(None, cut)
         if response.status != HTTPStatus.OK:
             response.close()
-            raise HubUnavailableError(self.path, f"it answered {response.status} without Range")
+            why = f"it answered {response.status} to a request without Range"
+            raise HubUnavailableError(self.path, why)
         return response
 
     def _open(self, range_header: str | None, cut: Cut) -> DirectResponse:
-        """Return an answer with bytes of the file in it, from a location that has not expired."""
+        """Return an answer that has bytes of the file, from a location that has not expired."""
         location = self._location
         response = self._hub.request("GET", location, range_header, cut)
         if response.status in _EXPIRED and not self._hub.is_hub(location):
@@ -315,22 +319,22 @@ class RemoteFile:
             response = self._hub.request("GET", location, range_header, cut)
             if response.status in _EXPIRED and not self._hub.is_hub(location):
                 response.close()
-                raise TransientError(f"its location answered {response.status}")
+                raise TransientError(f"the location of the file answered {response.status}")
         if response.status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
             self._hub.refuse(self.path, response)
         encoding = response.headers.get("Content-Encoding", "identity")
         if encoding != "identity":
             response.close()
-            raise HubUnavailableError(self.path, f"it came encoded as {encoding}")
+            raise HubUnavailableError(self.path, f"it served the file encoded as {encoding}")
         return response
 
-    def _check_range(self, response: DirectResponse, asked: str) -> None:
+    def _check_range(self, response: DirectResponse, positions: str) -> None:
         answered = response.headers.get("Content-Range", "")
-        if not answered.startswith(f"bytes {asked}/"):
-            raise TransientError(f"bytes {asked} were asked for, and {answered!r} came")
+        if not answered.startswith(f"bytes {positions}/"):
+            raise TransientError(f"the request was for bytes {positions}, but {answered!r} came")
 
     def _relocate(self, expired: str) -> str:
-        """Return a location other than the expired one, asking the Hub once for all threads."""
+        """Return a location other than the expired one; ask the Hub once for all threads."""
         with self._location_lock:
             if self._location == expired:
                 resolved = self._hub.resolve(self.path)
@@ -342,10 +346,11 @@ class RemoteFile:
         announced = f"{self.size_bytes} bytes, SHA-256 {self.sha256}"
         found = f"{resolved.size_bytes} bytes, SHA-256 {resolved.sha256}"
         if announced != found:
-            raise ChecksumMismatchError(self.path, expected=announced, found=f"{found} meanwhile")
+            found += " at a later request"
+            raise ChecksumMismatchError(self.path, expected=announced, found=found)
 
 
-def _asked_wait(response: DirectResponse) -> float | None:
+def _requested_wait(response: DirectResponse) -> float | None:
     """Return the seconds to the next rate window; the Hub sends RateLimit and no Retry-After."""
     if response.status != HTTPStatus.TOO_MANY_REQUESTS:
         return None
@@ -357,12 +362,12 @@ def _fill_from(response: DirectResponse, read: RangeRead) -> None:
     for count in response.readinto_each(lambda: read.step):
         read.advance(count)
     if read.left:
-        raise TransientError("the body ended before the range")
+        raise TransientError("the body ended before the end of the range")
 
 
 def failure(error: HTTPError) -> TransientError:
-    """Return what went wrong, with the text only where it cannot quote the request."""
+    """Return the failure, with the error's text only if that cannot quote the request."""
     name = type(error).__name__
-    is_told = isinstance(error, (NewConnectionError, SSLError))
-    why = f"{name}: {error}" if is_told else name
+    is_safe_to_quote = isinstance(error, (NewConnectionError, SSLError))
+    why = f"{name}: {error}" if is_safe_to_quote else name
     return TransientError(why, is_stall=isinstance(error, ReadTimeoutError))

@@ -1,4 +1,4 @@
-"""What the head of a repository's README says of the model, as the Hub reads it."""
+"""The model card: what the head of a repository's README says, as the Hub reads it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 _LICENCE_TAG: Final = "license:"
 _OTHER: Final = "other"
 _UNKNOWN: Final = "unknown"
-# Ids of the Hub that stand for a licence which it has no id for, and for none.
+# The Hub's ids for a licence that has no id of its own, and for no licence.
 
 
 @dataclass(frozen=True, slots=True)
 class Licence:
-    """A licence by the Hub's ids, mostly one; `name` and `link` where it has no id but `other`."""
+    """A licence by the Hub's ids, mostly one; `name` and `link` if its id is `other`."""
 
     ids: tuple[str, ...] = ()
     name: str | None = None
@@ -26,11 +26,11 @@ class Licence:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Return what a list of licences may call it: its ids, and its name when that is told."""
+        """Return the names that a list of licences may use for it: its ids, and its name if any."""
         return (*self.ids, self.name.lower()) if self.name and _OTHER in self.ids else self.ids
 
     def __str__(self) -> str:
-        """Return it for a person."""
+        """Return the licence as text for a person."""
         ids = ", ".join(self.ids)
         more = ", ".join(text for text in (self.name, self.link) if text)
         return f"{ids} ({more})" if more else ids
@@ -38,7 +38,7 @@ class Licence:
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """What a publisher, or the Hub by the files, says of a model; None or empty: nothing."""
+    """What a publisher states about a model, or the Hub infers from its files; may be empty."""
 
     licence: Licence = Licence()
     library: str | None = None
@@ -46,7 +46,7 @@ class ModelCard:
 
 
 def read_model_card(info: ModelInfo) -> ModelCard:
-    """Return the card in the Hub's answer; what is of another type than it should be is nothing."""
+    """Return the card in the Hub's answer; fields of a wrong type are ignored."""
     card: Any = info.card_data
     ids = _texts(getattr(card, "license", None)) or tuple(_tagged(info.tags))
     return ModelCard(

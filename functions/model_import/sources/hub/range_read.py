@@ -1,4 +1,4 @@
-"""One range of a file on its way into one buffer, and what others may do about it meanwhile."""
+"""Reads one range of a file into one buffer; other threads may watch or cut the read."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 CHUNK_BYTES: Final = 256 * 1024
-"""The step in which a slow connection is read, and its arrival told; a drop loses one at most."""
+"""How much a slow connection reads and reports at a time; a drop loses one chunk at most."""
 
 _FAST_CHUNKS: Final = 4
-"""The step of a connection that brings as many a second: it costs less, and ends soon enough."""
+"""A connection that brings this many chunks a second reads them in one step, which costs less."""
 
 
 class RangeAbandonedError(Exception):
-    """The range is not wanted any more."""
+    """The range is no longer needed."""
 
 
 class RangeRead:
-    """Counts what has arrived; only the thread that reads writes to the buffer.
+    """Counts the bytes that arrive; only the reading thread writes to the buffer.
 
     `after` is where the range before it ends, for servers that send a file only from its start.
-    `wake` ends its waits between two tries; `abandon` sets it, if it was given.
+    `wake` ends waits between attempts; `abandon` sets it, if it was given.
     """
 
-    def __init__(  # noqa: PLR0913 a range, and who is to hear of it
+    def __init__(  # noqa: PLR0913 a range, and its callbacks
         self,
         start: int,
         buffer: memoryview,
@@ -66,7 +66,7 @@ class RangeRead:
 
     @property
     def left(self) -> memoryview:
-        """Return what is still to be filled."""
+        """Return the part of the buffer that is not filled yet."""
         return self._buffer[self.reached :]
 
     @property
@@ -75,7 +75,7 @@ class RangeRead:
         return self._buffer[self.reached : self.reached + self._step_bytes]
 
     def filled(self, count: int) -> memoryview:
-        """Return the first bytes of the range, which have been reached."""
+        """Return the first `count` bytes of the range, which must have been reached."""
         return self._buffer[:count]
 
     def advance(self, count: int) -> None:
@@ -84,7 +84,7 @@ class RangeRead:
         self.moved(count)
 
     def moved(self, count: int) -> None:
-        """Count bytes that came, whether they are of the range or on the way to it."""
+        """Count bytes that arrived, whether they are in the range or before it."""
         now = self._clock()
         fast_bytes = _FAST_CHUNKS * CHUNK_BYTES
         is_fast = count >= fast_bytes * (now - self._moved_at)
@@ -101,42 +101,42 @@ class RangeRead:
         return self.reached / max(self.age(now), 1e-9)
 
     def silence(self, now: float) -> float:
-        """Return the seconds since a chunk came, or since there is a request to bring it."""
+        """Return the seconds since the last chunk arrived, or since the request began."""
         return now - self._moved_at if self._is_open else 0
 
     @contextmanager
     def connection(self) -> Iterator[Cut]:
-        """Yield what the request of one try is to be cut by.
+        """Yield the cut for the request of one attempt.
 
         Raises:
-            RangeAbandonedError: it is not wanted any more.
+            RangeAbandonedError: the range is no longer needed.
         """
         self._cut = Cut()
-        self.check()  # after there is a new cut, or an abandonment could miss both
+        self.check()  # only now: an earlier check could miss an abandonment that cuts the old cut
         self._moved_at = self._clock()
         self._step_bytes = CHUNK_BYTES
         self._is_open = True
         try:
             yield self._cut
         except TransientError:
-            self.check()  # cut since it is not wanted, and no failure
+            self.check()  # an abandoned range was cut on purpose, which is not a failure
             raise
         finally:
             self._is_open = False
             self._cut.release()
 
     def check(self) -> None:
-        """Raise RangeAbandonedError if the range is not wanted any more."""
+        """Raise RangeAbandonedError if the range is no longer needed."""
         if self._is_abandoned:
             raise RangeAbandonedError
 
     def cut_connection(self) -> None:
-        """Drop a connection that has stalled; the rest of the range is asked for again."""
+        """Drop a connection that has stalled; the rest of the range is requested again."""
         self._is_open = False
         self._cut()
 
     def abandon(self) -> None:
-        """End the read for good, in RangeAbandonedError."""
+        """End the read for good: it raises RangeAbandonedError."""
         self._is_abandoned = True
         if self.wake is not None:
             self.wake.set()

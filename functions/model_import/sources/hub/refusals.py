@@ -1,4 +1,4 @@
-"""The Hub's refusals: what it says by status and headers, as errors of this project."""
+"""Translates the Hub's refusals, by status and headers, into errors of this project."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ REFUSED: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 REASON: Final = "X-Error-Message"
 _CODE: Final = "X-Error-Code"
 _DISABLED: Final = "Access to this resource is disabled."
-"""It has no code of its own: huggingface_hub 2.4 tells it by this sentence too."""
+"""This refusal has no code: huggingface_hub 2.4 recognises it by this sentence, too."""
 
 _REASON_CHARACTERS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What the Hub was asked for: a repository at a revision, or with `path` a file of it."""
+class HubRequest:
+    """A request to the Hub: for a repository at a revision, or with `path` for one of its files."""
 
     endpoint: str
     repo_id: str
@@ -41,23 +41,25 @@ class Asked:
 
     @property
     def page_url(self) -> str:
-        """Return where the Hub shows the repository to a person."""
+        """Return the URL of the repository's page on the Hub."""
         return f"{self.endpoint.rstrip('/')}/{self.repo_id}"
 
 
-def stated_refusal(asked: Asked, headers: Mapping[str, str]) -> ModelImportError | None:
-    """Return the error for the reason that the Hub states in the headers, None if it has none."""
+def stated_refusal(request: HubRequest, headers: Mapping[str, str]) -> ModelImportError | None:
+    """Return the error for the reason that the Hub states in the headers, or None."""
     if headers.get(REASON) == _DISABLED:
-        return RepositoryDisabledError(asked.repo_id, asked.page_url)
+        return RepositoryDisabledError(request.repo_id, request.page_url)
     match headers.get(_CODE):
         case "GatedRepo":
-            return RepositoryGatedError(asked.repo_id, asked.page_url, with_token=asked.with_token)
+            return RepositoryGatedError(
+                request.repo_id, request.page_url, with_token=request.with_token
+            )
         case "RepoNotFound":
-            return RepositoryNotFoundError(asked.repo_id, with_token=asked.with_token)
+            return RepositoryNotFoundError(request.repo_id, with_token=request.with_token)
         case "RevisionNotFound":
-            return RevisionNotFoundError(asked.repo_id, asked.revision)
-        case "EntryNotFound" if asked.path is not None:
-            return RepositoryFileNotFoundError(asked.repo_id, asked.revision, asked.path)
+            return RevisionNotFoundError(request.repo_id, request.revision)
+        case "EntryNotFound" if request.path is not None:
+            return RepositoryFileNotFoundError(request.repo_id, request.revision, request.path)
         case _:
             return None
 

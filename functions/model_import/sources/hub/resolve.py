@@ -1,7 +1,7 @@
-"""Where a file of a Hub repository lies: the Hub's redirects, followed by HEAD.
+"""Finds the location of a file of a Hub repository: follows the Hub's redirects by HEAD.
 
-The Hub answers `resolve` with a redirect to a signed location on another host. The location is
-asked for without Range: with one it would be bound to that very range.
+The Hub answers `resolve` with a redirect to a signed location on another host. The request has no
+Range, since the location would then be valid only for that range.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _REDIRECTS_AT_MOST: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """Where a file lies; the location may be signed, and so is kept out of every text."""
+    """The location of a file; it may be signed, so no text contains it."""
 
     path: str
     location: str = field(repr=False)
@@ -36,8 +36,8 @@ class Resolved:
     def after(self, response: DirectResponse) -> Resolved:
         """Return what is known after one answer to HEAD.
 
-        The Hub announces size and hash of a large file on the redirect away from its host; a signed
-        location takes no HEAD, so that is where the way ends.
+        The Hub announces the size and the hash of a large file in the redirect to another host. A
+        signed location does not accept HEAD, so that redirect is the last one to follow.
         """
         headers = response.headers
         size_bytes = int(headers.get("X-Linked-Size", self.size_bytes))
@@ -45,7 +45,7 @@ class Resolved:
         target = headers.get("Location") if response.status in REDIRECTS else None
         if target is None:
             if size_bytes < 0 and "Content-Length" not in headers:
-                raise HubUnavailableError(self.path, "it does not say how long the file is")
+                raise HubUnavailableError(self.path, "it does not report the size of the file")
             size_bytes = int(headers["Content-Length"]) if size_bytes < 0 else size_bytes
             return Resolved(self.path, self.location, size_bytes, sha256, is_final=True)
         location = urljoin(self.location, target)
@@ -56,7 +56,7 @@ class Resolved:
 
 
 def resolve(source: Source, path: str, head: Callable[[str], DirectResponse]) -> Resolved:
-    """Return where a file lies; `head` returns an answer, or a redirect, or raises.
+    """Return the location of a file; `head` returns an answer or a redirect, or raises.
 
     Raises:
         HubUnavailableError: the redirects do not end, or the answer has no length.
@@ -71,13 +71,13 @@ def resolve(source: Source, path: str, head: Callable[[str], DirectResponse]) ->
 
 
 def origin(url: str) -> tuple[str, str | None, int | None]:
-    """Return scheme, host and port of a URL."""
+    """Return the scheme, host and port of a URL."""
     parts = urlsplit(url)
     default_port = {"http": 80, "https": 443}.get(parts.scheme)
     return parts.scheme, parts.hostname, parts.port or default_port
 
 
 def _sha256(etag: str | None) -> str | None:
-    """Return the hash that an X-Linked-Etag holds; outside LFS it holds a git id instead."""
+    """Return the hash in an X-Linked-Etag; outside LFS, the header has a git id instead."""
     found = re.fullmatch(r'(?:W/)?"?([0-9a-f]{64})"?', etag or "")
     return found[1] if found else None

@@ -1,4 +1,4 @@
-"""Metadata of repositories on the Hugging Face Hub; their files are read by files.py."""
+"""Reads the metadata of repositories on the Hugging Face Hub; files.py reads their files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from model_import.errors import (
 from model_import.manifest import RepositoryFile, Source
 from model_import.sources.hub.client_errors import CLIENT_ERRORS, translate_client_errors
 from model_import.sources.hub.model_card import ModelCard, read_model_card
-from model_import.sources.hub.refusals import Asked
+from model_import.sources.hub.refusals import HubRequest
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelInfo
@@ -27,7 +27,7 @@ _TIMEOUT_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class FlaggedFile:
-    """A file that a scanner of the Hub has something against; `level` is the Hub's word."""
+    """A file that a scanner of the Hub has flagged; `level` is the Hub's term."""
 
     path: str
     level: str
@@ -35,7 +35,7 @@ class FlaggedFile:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A repository at the commit that its revision was resolved to, once."""
+    """A repository at the commit that its revision resolved to."""
 
     source: Source
     revision: str
@@ -56,15 +56,15 @@ def read_snapshot(endpoint: str, repo_id: str, revision: str, *, token: str | No
         RepositoryDisabledError: The Hub has closed the repository.
         RevisionNotFoundError: The repository has no such branch, tag or commit.
         HubAccessRefusedError: The token is not valid.
-        HubUnavailableError: The Hub did not answer, or answered with a fault of its own.
+        HubUnavailableError: The Hub did not answer, or answered with a temporary failure.
     """
     endpoint = endpoint.rstrip("/")
     api = HfApi(endpoint=endpoint, token=token or False)
     with_token = token is not None
-    asked = Asked(endpoint, repo_id, revision, with_token)
+    request = HubRequest(endpoint, repo_id, revision, with_token)
     what = f"the file list of {repo_id!r} at {revision!r}"
     try:
-        with translate_client_errors(what, "model info", with_token=with_token, asked=asked):
+        with translate_client_errors(what, "model info", with_token=with_token, request=request):
             info = api.model_info(
                 repo_id,
                 revision=revision,
@@ -76,7 +76,7 @@ def read_snapshot(endpoint: str, repo_id: str, revision: str, *, token: str | No
         kind = _kind_of_other_repository(api, repo_id)
         raise RepositoryNotFoundError(repo_id, with_token=with_token, kind=kind) from error
     if info.disabled is True:
-        raise RepositoryDisabledError(repo_id, asked.page_url)
+        raise RepositoryDisabledError(repo_id, request.page_url)
     try:
         return _snapshot(endpoint, revision, info)
     except ValueError as error:
@@ -84,7 +84,7 @@ def read_snapshot(endpoint: str, repo_id: str, revision: str, *, token: str | No
 
 
 def _kind_of_other_repository(api: HfApi, repo_id: str) -> str | None:
-    """Return what a repository of this name is that is no model; a doubt is None."""
+    """Return the kind of a repository of this name that is not a model; None if unknown."""
     for kind, read_info in (("dataset", api.dataset_info), ("space", api.space_info)):
         try:
             read_info(repo_id, timeout=_TIMEOUT_SECONDS)
@@ -95,19 +95,19 @@ def _kind_of_other_repository(api: HfApi, repo_id: str) -> str | None:
 
 
 def _snapshot(endpoint: str, revision: str, info: ModelInfo) -> Snapshot:
-    """Return what the Hub said, as far as it can be trusted to name a place.
+    """Return the Hub's answer as a snapshot; its names are safe in keys and URLs.
 
     Raises:
-        ValueError: Something of it can be neither asked for nor stored.
+        ValueError: A name or a size in the answer is not valid.
     """
     commit, repo_id = info.sha, info.id
     if commit is None or info.siblings is None:
-        raise ValueError("its answer names no commit or no files")
-    # Both become part of keys in S3 and of URLs.
+        raise ValueError("its answer has no commit or no files")
+    # Both become parts of keys in S3 and of URLs.
     if not _is_text(commit, r"[0-9a-f]+") or not _is_text(repo_id, r"[\w.-]+/[\w.-]+"):
-        raise ValueError("its answer is no model info: its commit or its id is of another form")
+        raise ValueError("its answer cannot be read as model info: the commit or id is not valid")
     return Snapshot(
-        # A renamed repository answers under its present name.
+        # A renamed repository answers with its current name.
         Source(endpoint, repo_id, commit),
         revision,
         tuple(_file(sibling) for sibling in info.siblings),
@@ -126,15 +126,16 @@ def _file(sibling: RepoSibling) -> RepositoryFile:
         or not _is_text(blob_id, r"[0-9a-f]*")
         or not (sha256 is None or _is_text(sha256, r"[0-9a-f]{64}"))
     ):
-        raise ValueError(f"its answer is no model info: it lists {path!r:.200} with no sound size")
+        why = f"the path, size or hash of {path!r:.200} is not valid"
+        raise ValueError(f"its answer cannot be read as model info: {why}")
     return RepositoryFile(path, size_bytes, blob_id, sha256)
 
 
-def _flagged(status: Any) -> list[FlaggedFile]:  # noqa: ANN401 whatever the Hub answers
-    """Return the files that a scan has found something in.
+def _flagged(status: Any) -> list[FlaggedFile]:  # noqa: ANN401 any JSON that the Hub answers
+    """Return the files that a scan has flagged.
 
-    A file that is still to be scanned is not among them: the Hub scans for days, and what is copied
-    is of formats that run nothing.
+    Files that are not scanned yet are left out: a scan can take days, and the formats that are
+    copied cannot run code.
     """
     files = status.get("filesWithIssues") if isinstance(status, dict) else None
     return [

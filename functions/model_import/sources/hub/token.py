@@ -1,4 +1,4 @@
-"""The Hub token, where a deployer keeps it: in Secrets Manager."""
+"""Reads the Hub token from Secrets Manager."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
 
 def read_hub_token(secrets_client: SecretsManagerClient, secret_arn: str) -> str:
-    """Return the token that a secret holds, bare or as `{"token": …}`.
+    """Return the token in a secret, either plain or as `{"token": …}`.
 
     Raises:
-        InvalidInputError: it holds neither; the message does not say what it holds.
+        InvalidInputError: the secret has neither; the message does not quote the secret.
     """
     secret = secrets_client.get_secret_value(SecretId=secret_arn).get("SecretString", "")
     token = _token(secret)
     if token is None:
-        found = f"The secret {secret_arn} holds no Hub token"
-        raise InvalidInputError(found, 'Store the token itself, or {"token": "…"}, as its text.')
+        found = f"The secret {secret_arn} does not contain a Hub token"
+        raise InvalidInputError(found, 'Store the token, or {"token": "…"}, as its text.')
     return token
 
 
@@ -32,6 +32,6 @@ def _token(secret: str) -> str | None:
             text = json.loads(text).get("token")
         except ValueError:
             return None
-    # What is sent in a header is one word of ASCII; a slip of the clipboard is not.
+    # A header takes one word of ASCII; text that was pasted by mistake is often something else.
     is_token = isinstance(text, str) and text.isascii() and text.isprintable() and " " not in text
     return text if text and is_token else None

@@ -1,4 +1,4 @@
-"""A file of a server that ignores Range: one body, handed out in the order of the file."""
+"""Reads a file from a server that ignores Range: one body, in the order of the file."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from model_import.transport.direct_response import DirectResponse
     from model_import.transport.pools import Cut
 
-_LOOK_SECONDS: Final = 0.1
+_POLL_SECONDS: Final = 0.1
 
 
 class WholeFileStream:
-    """Lets each range read when the one before it is done; `open_whole` asks for the file.
+    """Lets each range read when the one before it is done; `open_whole` requests the file.
 
-    Parts are taken in order and each holds its buffer already, so whoever is next in turn can
-    always go on. A dropped body is asked for again, and read past what is known.
+    Parts are taken in order, and each already has its buffer, so the next range can always
+    continue. After a drop, the body is requested again, and the known bytes are skipped.
     """
 
     def __init__(
@@ -40,8 +40,8 @@ class WholeFileStream:
         self._position = 0
         self.furthest = 0
 
-    def pass_by(self, read: RangeRead) -> None:
-        """Take note of a range that is complete, however it was read."""
+    def note_complete(self, read: RangeRead) -> None:
+        """Note that a range is complete, however it was read."""
         if read.after is None:
             return
         with self._turn:
@@ -52,11 +52,11 @@ class WholeFileStream:
 
     @contextmanager
     def turn(self, read: RangeRead) -> Iterator[None]:
-        """Wait until the ranges before have been read, and keep the others waiting meanwhile."""
+        """Wait until the earlier ranges have been read, and keep later ranges waiting."""
         with self._turn:
             while self._is_taken or read.after not in (None, self._passed_to):
-                # Closing and abandoning know nothing of this condition.
-                self._turn.wait(_LOOK_SECONDS)
+                # Closing and abandoning do not notify this condition.
+                self._turn.wait(_POLL_SECONDS)
                 read.check()
                 if self._is_closed():
                     raise PoolsClosedError
@@ -71,10 +71,10 @@ class WholeFileStream:
                 self._turn.notify_all()
 
     def read_on(self, read: RangeRead, cut: Cut) -> None:
-        """Read the range to its end, in its turn; `furthest` tells how far a failure came.
+        """Read the range to its end, within its turn; `furthest` says how far a failed read got.
 
         Raises:
-            TransientError, urllib3.exceptions.HTTPError: the body ended, or was cut.
+            TransientError, urllib3.exceptions.HTTPError: the body ended early, or was cut.
         """
         response = self._opened(read, cut)
         is_whole = False
@@ -90,7 +90,7 @@ class WholeFileStream:
                 self.close()
 
     def close(self) -> None:
-        """Give up the body that is open."""
+        """Close the open body."""
         response, self._response = self._response, None
         if response is not None:
             response.close()
@@ -108,7 +108,7 @@ class WholeFileStream:
     ) -> None:
         count = response.readinto(into)
         if not count:
-            raise TransientError("the body ended before the file")
+            raise TransientError("the body ended before the end of the file")
         self._position += count
         self.furthest = max(self.furthest, self._position)
         took(count)
