@@ -1,8 +1,8 @@
-"""Move the slice that SLICE_URI names, and leave a report beside it: `python -m transfer_model`.
+"""Move the slice that SLICE_URI names, and write a report next to it: `python -m transfer_model`.
 
-Exit code 0 says that every file of the slice is complete and verified. After a failure it is 1, the
-error has been reported by TASK_TOKEN under its own name; what is stored stays for the next try, or
-nothing does when no further try will mend it.
+Exit code 0 means that every file of the slice is complete and verified. Exit code 1 means a
+failure, which is reported under its own name with TASK_TOKEN. Stored parts stay for the next
+attempt, unless no further attempt can succeed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main() -> int:
     logger = Logger(service="transfer_model")
     task = TaskToken(boto3.client("stepfunctions"), os.environ.get("TASK_TOKEN") or None, logger)
     interruption = Interruption()
-    interruption.say(task.send_failure)
+    interruption.call_before_exit(task.send_failure)
     try:
         with interruptible():
             interruption.listen()
@@ -50,7 +50,7 @@ def main() -> int:
     except ExecutionMovedOnError:
         logger.warning("The execution has moved on; this task stops")
         return 1
-    except Exception as error:  # noqa: BLE001 the state machine is to hear of it, whatever it is
+    except Exception as error:  # noqa: BLE001 every error is reported to the state machine
         ignore_signals()
         task.send_failure(error)
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
@@ -66,15 +66,15 @@ def _transfer(
     with translate_staging_errors(slice_bucket):
         slice_ = Slice.from_dict(read_record(s3, settings.slice_uri))
     progress_object = ProgressObject(_s3(ONE_SHORT_TRY, settings), slice_, logger)
-    interruption.say(progress_object.end_interrupted)
+    interruption.call_before_exit(progress_object.end_interrupted)
     metrics = ProgressMetrics(settings.stack_name, slice_key)
     subscribers = (Heartbeats(task), progress_object, metrics)
 
-    def tell(progress: Progress) -> None:
+    def publish(progress: Progress) -> None:
         for subscriber in subscribers:
             subscriber(progress)
 
-    at_once = TransferSettings(
+    transfer_settings = TransferSettings(
         connections=settings.connections,
         spare_buffers=settings.spare_buffers,
         patience_seconds=settings.patience_seconds,
@@ -87,11 +87,11 @@ def _transfer(
         patience_seconds=settings.patience_seconds,
         ca_bundle=settings.hub_ca_bundle,
     )
-    # What there is by now stays: searching it for cycles again and again would find none.
+    # All objects so far are permanent: searching them for cycles again would find none.
     gc.freeze()
     with progress_object.ending(), closing(metrics), interruptible():
         with closing(hub_files) as hub:
-            report = transfer_slice(slice_, hub, s3, at_once, tell)
+            report = transfer_slice(slice_, hub, s3, transfer_settings, publish)
         with translate_staging_errors(slice_.staging.bucket):
             bucket, key = slice_.staging.bucket, slice_.report_key
             write_record(s3, bucket, key, report.to_dict())

@@ -1,7 +1,7 @@
-"""A signal that ends the program: raised where the program is, and carried out in any case.
+"""Ends the program after a signal: by an exception in the main thread, or else by force.
 
-Whatever is under way has a few seconds to end in order. A request to AWS can take a minute longer,
-and a thread that waits for one cannot be woken; then the program says its last words, and is gone.
+Work in progress has a few seconds to end in order. A request to AWS can take a minute longer, and
+nothing can wake a thread that waits for one. Then the program reports the interruption, and exits.
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ if TYPE_CHECKING:
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _SECONDS_TO_END: Final = 6
-"""The 5 s that parts on their way to S3 have, and one for their checkpoints."""
+"""5 s for the parts in flight to S3, and 1 s for their checkpoints."""
 
 
 class SignalReceivedError(BaseException):
-    """Says where the program is to stop.
+    """A signal was received, and the program must stop.
 
-    It is no Exception: botocore takes those for a failure of the request during which they come up,
-    and tries again.
+    It is not an Exception: botocore would take one for a failure of the current request, and would
+    retry the request.
     """
 
 
 class Interruption:
-    """Listens to signals, to the first of them only."""
+    """Listens for signals, and acts on the first one only."""
 
     def __init__(self) -> None:
-        self._last_words: list[Callable[[TransferInterruptedError], None]] = []
+        self._exit_calls: list[Callable[[TransferInterruptedError], None]] = []
         self._received = threading.Event()
         self._signal_name = ""
 
     def listen(self) -> None:
-        """Raise SignalReceivedError in the main thread, which calls this, when a signal comes."""
-        # Started now: a signal may come while the main thread holds what starting one takes.
+        """Have signals raise SignalReceivedError in the main thread, which must call this."""
+        # Started now: when the signal comes, the main thread may hold a lock that a start needs.
         threading.Thread(target=self._leave_in_time, name="interruption", daemon=True).start()
         for number in _SIGNALS:
             signal.signal(number, self._receive)
 
-    def say(self, last_words: Callable[[TransferInterruptedError], None]) -> None:
-        """Have this called, too, when the program does not end by itself after a signal."""
-        self._last_words.append(last_words)
+    def call_before_exit(self, report: Callable[[TransferInterruptedError], None]) -> None:
+        """Have `report` called if the program does not end by itself after a signal."""
+        self._exit_calls.append(report)
 
     def _receive(self, number: int, _: object) -> None:
         ignore_signals()
@@ -61,8 +61,8 @@ class Interruption:
         threading.Event().wait(_SECONDS_TO_END)
         error = TransferInterruptedError(self._signal_name)
         try:
-            for say in self._last_words:
-                say(error)
+            for report in self._exit_calls:
+                report(error)
             sys.stderr.write(f"{type(error).__name__}: {error}\n")
             sys.stderr.flush()
             sys.stdout.flush()
@@ -72,10 +72,10 @@ class Interruption:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Give a signal that comes during the block the name that the state machine knows.
+    """Translate a signal during the block into the error that the state machine knows.
 
     Raises:
-        TransferInterruptedError: there was one.
+        TransferInterruptedError: a signal was received.
     """
     try:
         yield
@@ -84,6 +84,6 @@ def interruptible() -> Iterator[None]:
 
 
 def ignore_signals() -> None:
-    """Let nothing cut short what is done at the end."""
+    """Ignore further signals, so that the last steps can finish."""
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)

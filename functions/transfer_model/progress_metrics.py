@@ -1,7 +1,8 @@
-"""Progress as metrics: CloudWatch reads them out of the task's log, in its embedded metric format.
+"""Progress as metrics: CloudWatch reads them from the task's log, in the embedded metric format.
 
-The log driver need not say so: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Generation_PutLogEvents.html
-(2026-11-24). The one dimension is the stack; slice and counts are properties that cost no metric.
+The log driver needs no header for this: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Generation_PutLogEvents.html
+(2026-11-24). The only dimension is the stack. The slice and the counts are properties, which do not
+create metrics.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ _LINE_SECONDS: Final = 10
 
 
 class ProgressMetrics:
-    """A subscriber of progress that writes a line every 10 s at most, and one when it is closed.
+    """Writes progress as a log line, at most every 10 s, and once more when it is closed.
 
-    All metrics but Throughput and Connections count since the line before, so their sums are
-    totals; Throughput is the rate of bytes from the Hub, and its sum over tasks is the fan-out's.
+    All metrics but Throughput and Connections count from the previous line, so their sums are
+    totals. Throughput is the rate of bytes from the Hub; its sum over tasks is the total rate.
     """
 
     def __init__(
@@ -40,20 +41,20 @@ class ProgressMetrics:
         self._slice_uri = slice_uri
         self._clock = clock
         self._written_at = clock()
-        self._written = self._heard = Progress(0, 0, 0, 0, 0)
+        self._written = self._latest = Progress(0, 0, 0, 0, 0)
 
     def __call__(self, progress: Progress) -> None:
-        self._heard = progress
+        self._latest = progress
         if self._clock() - self._written_at >= _LINE_SECONDS:
             self._write()
 
     def close(self) -> None:
-        """Write what has happened since the last line."""
-        if self._heard != self._written:
+        """Write the progress since the last line."""
+        if self._latest != self._written:
             self._write()
 
     def _write(self) -> None:
-        now, before, emf = self._heard, self._written, self._emf
+        now, before, emf = self._latest, self._written, self._emf
         seconds = self._clock() - self._written_at
         self._written_at, self._written = self._clock(), now
         arrived = now.bytes_arrived - before.bytes_arrived

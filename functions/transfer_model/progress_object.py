@@ -1,4 +1,4 @@
-"""Progress as a small object in S3, for whoever watches the execution from outside."""
+"""Progress as a small object in S3, for programs that watch the execution from outside."""
 
 from __future__ import annotations
 
@@ -28,16 +28,13 @@ if TYPE_CHECKING:
 ONE_SHORT_TRY: Final = Config(
     connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 1, "mode": "standard"}
 )
-"""What the S3 client must be made with: heartbeats wait for the write, and the next one is near."""
+"""The configuration of the S3 client: heartbeats wait for the write, and the next write is soon."""
 
 _WRITE_SECONDS: Final = 3
 
 
 class ProgressObject:
-    """A subscriber of progress that writes it every 3 s at most.
-
-    A write that fails is only logged.
-    """
+    """Writes progress to its object, at most every 3 s; a failed write is only logged."""
 
     def __init__(
         self,
@@ -69,7 +66,7 @@ class ProgressObject:
 
     @contextmanager
     def ending(self) -> Iterator[None]:
-        """Write how the block ended, and the rate over all of it."""
+        """Write how the block ended, and its average rate."""
         try:
             yield
         except (TransferInterruptedError, ExecutionMovedOnError) as error:
@@ -81,7 +78,7 @@ class ProgressObject:
         self._end("succeeded")
 
     def end_interrupted(self, error: Exception) -> None:
-        """Write that others are to go on."""
+        """Write that the task was interrupted, so that another task can resume."""
         self._end("interrupted", error)
 
     def _end(self, state: SliceState, error: Exception | None = None) -> None:

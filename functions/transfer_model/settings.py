@@ -1,4 +1,4 @@
-"""What the program is told by its environment."""
+"""Reads the settings of the program from its environment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PATIENCE_SHARE: Final = 0.75
 
 @dataclass(frozen=True, slots=True)
 class TransferTaskSettings:
-    """Which slice to move, in whose name, and how much of it at once."""
+    """Which slice to move, with which access, and how much of it at once."""
 
     slice_uri: str
     hub_token_secret_arn: str | None
@@ -30,26 +30,27 @@ class TransferTaskSettings:
 
     @property
     def patience_seconds(self) -> float:
-        """Return how long the Hub or S3 may fail in a row before this try ends under a name.
+        """Return how long the Hub or S3 may fail in a row before this attempt fails by name.
 
-        Failing is silence: the state would take a longer one for death, and end it without a name.
+        No heartbeats are sent meanwhile. If they stop for longer, the state times out, and the
+        name of the error is lost.
         """
         return _PATIENCE_SHARE * self.heartbeat_seconds
 
     @property
     def spare_buffers(self) -> int:
-        """Return how many buffers there are beyond one a connection."""
+        """Return how many buffers there are in addition to one per connection."""
         return spare_buffers(self.connections)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
-        """Read the environment; all but SLICE_URI may be missing or empty.
+        """Read the environment; only SLICE_URI is required.
 
-        They are HUB_TOKEN_SECRET_ARN, EXPECTED_BUCKET_OWNER, STACK_NAME, TRANSFER_CONNECTIONS,
-        TRANSFER_HEARTBEAT_SECONDS, AWS_CA_BUNDLE and REQUESTS_CA_BUNDLE.
+        HUB_TOKEN_SECRET_ARN, EXPECTED_BUCKET_OWNER, STACK_NAME, TRANSFER_CONNECTIONS,
+        TRANSFER_HEARTBEAT_SECONDS, AWS_CA_BUNDLE and REQUESTS_CA_BUNDLE may be missing or empty.
 
         Raises:
-            InvalidInputError: one is missing or out of range; the message names it.
+            InvalidInputError: a variable is missing or out of range; the message names it.
         """
         slice_uri = environ.get("SLICE_URI", "")
         if not re.fullmatch(r"s3://[^/]+/.+", slice_uri):

@@ -1,7 +1,7 @@
-"""The state that waits for this task, spoken to by its token.
+"""Reports to the state that waits for this task, by the task token.
 
-Success is the exit code's to tell, never the token's. A heartbeat says that bytes have moved: a
-transfer that hangs falls silent, and the state machine ends it.
+The exit code reports success; the token never does. A heartbeat means that bytes have moved: a
+transfer that hangs sends none, and the state machine ends it.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _CAUSE_CHARACTERS: Final = 32_768
 
 
 class ExecutionMovedOnError(Exception):
-    """Nobody waits for this task any more: the state timed out, or the execution was stopped."""
+    """The state no longer waits for this task: it timed out, or the execution was stopped."""
 
 
 class TaskToken:
-    """Reports to the state; does nothing where there is no token."""
+    """Reports to the state; does nothing without a token."""
 
     def __init__(self, client: SFNClient, token: str | None, logger: Logger) -> None:
         self._client = client
@@ -42,9 +42,9 @@ class TaskToken:
         self._has_failed = False
 
     def send_failure(self, error: BaseException) -> None:
-        """Let the state fail by the name of the error, the first one that any thread sends.
+        """Fail the state with the name of the error; only the first call of any thread counts.
 
-        A report that fails is only logged.
+        If the report fails, that is only logged.
         """
         with self._failing:
             if self._token is not None and not self._has_failed:
@@ -62,10 +62,10 @@ class TaskToken:
             self._logger.warning("Failure not reported", reason=str(failure))
 
     def send_heartbeat(self) -> None:
-        """Keep the state waiting; a heartbeat that fails is only logged, since more will come.
+        """Keep the state waiting; a failed heartbeat is only logged, since more will follow.
 
         Raises:
-            ExecutionMovedOnError: the state does not wait any more.
+            ExecutionMovedOnError: the state no longer waits.
         """
         if self._token is None:
             return
@@ -80,7 +80,7 @@ class TaskToken:
 
 
 class Heartbeats:
-    """A subscriber of progress that sends a heartbeat when bytes have moved, every 10 s at most."""
+    """Sends a heartbeat when bytes have moved, at most every 10 s."""
 
     def __init__(self, task: TaskToken, clock: Callable[[], float] = time.monotonic) -> None:
         self._task = task
