@@ -204,7 +204,7 @@ def test_the_location_is_not_in_the_repr_of_what_was_resolved(reader: Reader) ->
 
 @pytest.mark.parametrize(
     ("token", "sentence"),
-    [(None, "no Hub token is configured"), (TOKEN, "has not been granted access")],
+    [(None, "no Hub token is configured"), (TOKEN, "configured Hub token has no access")],
 )
 def test_a_gated_repository_says_whether_a_token_or_its_approval_is_missing(
     repository: Repository, token: str | None, sentence: str

@@ -147,7 +147,7 @@ def test_a_gated_repository_lists_its_files_to_everybody(hub: LocalHub, token: s
 
 @pytest.mark.parametrize(
     ("status", "token", "remedy"),
-    [(401, None, "no Hub token is configured"), (403, TOKEN, "has not been granted access")],
+    [(401, None, "no Hub token is configured"), (403, TOKEN, "configured Hub token has no access")],
 )
 def test_a_repository_that_hides_even_its_list_is_gated(
     status: int, token: str | None, remedy: str
@@ -164,7 +164,7 @@ def test_a_private_repository_and_a_missing_one_are_not_told_apart(
     hub: LocalHub, repo_id: str, token: str | None
 ) -> None:
     who = "without a Hub token" if token is None else "with the configured Hub token"
-    with pytest.raises(RepositoryNotFoundError, match=f"{repo_id!r} {who}"):
+    with pytest.raises(RepositoryNotFoundError, match=f"{repo_id!r} that is visible {who}"):
         read_snapshot(hub.endpoint, repo_id, "main", token=token)
 
 
