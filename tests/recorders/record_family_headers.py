@@ -7,10 +7,9 @@
     uv run --script tests/recorders/record_family_headers.py
     uv run --with torch --with transformers==5.23.0 tests/recorders/record_family_headers.py
 
-Writes data/family_headers.json beside itself, or data/family_headers_5.json by transformers 5:
-by case, config.json as saved and the shape of every tensor in the headers; by family, the
-configuration that an empty config.json stands for in Bedrock's version. The tests read these files;
-nothing else imports this one.
+Writes tests/unit/data/family_headers.json, or family_headers_5.json with transformers 5: by case,
+the saved config.json and the shape of every tensor in the headers; by family, the configuration
+that Bedrock's version reads from an empty config.json. Only tests read these files.
 """
 
 import importlib
@@ -115,7 +114,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "qwen2_5_vl": ("Qwen2_5_VL", TEXT | {"vision_config": QWEN25_VISION}),
 }
-# What Bedrock's version does not have, and what 5 saves otherwise: a head that it does not tie.
+# Bedrock's version does not have the first ones; 5 saves the last one with an untied head.
 ONLY_IN_5 = {"gpt_oss", "gpt_oss without biases"}
 ONLY_IN_4 = {"mllama tied"}
 CONDITIONAL = {"T5", "Mllama", "Qwen2VL", "Qwen2_5_VL"}
@@ -137,7 +136,7 @@ def record(family: str, fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def defaults(family: str) -> dict[str, Any]:
-    """Return what the class of a family makes of no fields at all, where it is its own."""
+    """Return the defaults of a family's class that differ from those of all classes."""
     transformers = importlib.import_module("transformers")
     everything = getattr(transformers, f"{family}Config")().to_dict()
     common = transformers.PretrainedConfig().to_dict()

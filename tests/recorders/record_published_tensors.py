@@ -7,13 +7,13 @@
     uv run --script tests/recorders/record_published_tensors.py
     uv run --with torch --with transformers==5.23.0 tests/recorders/record_published_tensors.py
 
-Reads data/published_models.toml and writes data/published_tensors.json, both beside itself: by
-repository, the name, shape and dtype of every tensor. The models have no memory (torch's meta
-device), so that 671 billion parameters fit. transformers 5 adds to what the version that
-Bedrock names recorded the families that this one does not have, and nothing else.
+Reads published_models.toml and writes published_tensors.json, both in tests/unit/data: by
+repository, the name, shape and dtype of every tensor. The models use no memory (torch's meta
+device), so that 671 billion parameters fit. Run it with the version that Bedrock names first: then
+transformers 5 adds only the families that this version does not have.
 
-A row stands for the tensors of all layers: ["model.layers.*.mlp.up_proj.weight", [80], …] has the
-numbers 0 to 79 for the star, and [[3, 8]] in place of [80] would have 3 and 8.
+A row stands for the tensors of all layers: in ["model.layers.*.mlp.up_proj.weight", [80], …] the
+star is 0 to 79; with [[3, 8]] in place of [80] it would be 3 and 8.
 """
 
 import importlib
@@ -38,7 +38,7 @@ Change = Callable[[str, list[int], str], Stored]
 
 
 def read_models() -> list[dict[str, Any]]:
-    """Return the models of the data file, each complete: `like` is followed."""
+    """Return the models of the data file, with the fields that they inherit by `like`."""
     models: dict[str, dict[str, Any]] = {}
     for given in tomllib.loads((DATA / "published_models.toml").read_text("utf-8"))["models"]:
         base = models[given["like"]] if "like" in given else {"config": {}}
@@ -51,7 +51,7 @@ def read_models() -> list[dict[str, Any]]:
 
 
 def build(config: dict[str, Any], class_name: str, dtype: str) -> tuple[Tensors, set[str]]:
-    """Return the tensors of the state dict, and the names of those that it has twice."""
+    """Return the tensors of the state dict, and the names of tied tensors."""
     transformers = importlib.import_module("transformers")
     torch = importlib.import_module("torch")
     plain = {name: value for name, value in config.items() if name != "quantization_config"}
@@ -142,7 +142,7 @@ def _mxfp4(name: str, shape: list[int], dtype: str) -> Stored:
 
 
 def rows(tensors: Tensors) -> list[list[Any]]:
-    """Return the tensors in rows: those that differ by numbers in their names alone as one."""
+    """Return the tensors in rows: one row for tensors that differ only by numbers in the name."""
     groups: dict[tuple[str, tuple[int, ...], str], list[tuple[int, ...]]] = defaultdict(list)
     for name, (shape, dtype) in tensors.items():
         numbers = tuple(int(n) for n in re.findall(r"(?<=\.)\d+(?=\.)", name))
@@ -152,7 +152,7 @@ def rows(tensors: Tensors) -> list[list[Any]]:
     for (pattern, of_shape, dtype), group in groups.items():
         columns = [sorted(set(column)) for column in zip(*group, strict=True)]
         if prod(map(len, columns)) != len(group):
-            raise ValueError(f"{pattern}: not every combination of its numbers is there")
+            raise ValueError(f"{pattern}: some combinations of its numbers are missing")
         stars = [
             len(column) if column == list(range(len(column))) else column for column in columns
         ]
@@ -161,7 +161,7 @@ def rows(tensors: Tensors) -> list[list[Any]]:
 
 
 def main() -> None:
-    """Write the recording, of all models or of those that Bedrock's version does not have."""
+    """Record all models, or with transformers 5 those that Bedrock's version does not have."""
     is_5 = importlib.import_module("transformers").__version__.startswith("5.")
     recorded = json.loads(RECORDING.read_text("utf-8")) if is_5 else {}
     for model in read_models():

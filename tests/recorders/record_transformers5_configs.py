@@ -1,6 +1,6 @@
-"""Records configurations as transformers 5 writes them and what both versions make of them.
+"""Records configurations as transformers 5 writes them, and how both versions read them.
 
-Three steps fill data/transformers5_configs.json, each with what it needs:
+Three steps fill data/transformers5_configs.json, each in its own environment:
 
     PYTHONPATH=tests uv run --no-project --with transformers==5.23.0 \
         tests/recorders/record_transformers5_configs.py write
@@ -193,13 +193,13 @@ BOOKKEEPING = {
     "transformers_version",
     "vision_config",
 }
-"""What is no value of the model, or has another name in the other version and is added by name."""
+"""Fields that are not values of the model, or that have another name in the other version."""
 
 WINDOW_OF_UPPER_LAYERS = ("qwen2", "qwen3", "qwen3_moe")
 
 
 def write() -> dict[str, Any]:
-    """Return each case as transformers 5 writes it, with what it reads from that."""
+    """Return each case as transformers 5 writes it, and as it reads it back."""
     return {name: write_case(family, values) for name, (family, values) in CASES.items()}
 
 
@@ -211,13 +211,13 @@ def write_case(family: str, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def normalise_cases(cases: dict[str, Any]) -> None:
-    """Add what this project stages."""
+    """Add the files that this project stages."""
     for case in cases.values():
         case["normalised"] = staged({CONFIG: case["config"]})[CONFIG]
 
 
 def read(cases: dict[str, Any]) -> None:
-    """Add what Bedrock's transformers reads, from the original and from what is staged."""
+    """Add what Bedrock's transformers reads, from the original and from the staged files."""
     for case in cases.values():
         expected = case["effective_in_5"]
         as_written = read_case(case["config"], expected)
@@ -243,7 +243,7 @@ def effective_in_5(config: Any) -> dict[str, Any]:  # noqa: ANN401 a class of tr
     rope = dict(getattr(text, "rope_parameters", None) or {})
     values["rope_theta"] = rope.pop("rope_theta", None)
     values["rope_scaling"] = scaling(rope)
-    # torch is not needed here, and dtypes are their names without it.
+    # Without torch, which is not needed here, dtypes are strings.
     values["dtype"] = config.dtype or text.dtype
     if config.model_type == "qwen3_moe":
         values["num_experts"] = text.num_local_experts
@@ -251,7 +251,7 @@ def effective_in_5(config: Any) -> dict[str, Any]:  # noqa: ANN401 a class of tr
         values["tie_word_embeddings"] = None
         values["scale_decoder_outputs"] = config.scale_decoder_outputs
     if config.model_type in WINDOW_OF_UPPER_LAYERS:
-        # Of qwen3_moe the window is that of all layers.
+        # In qwen3_moe, the window is the same in all layers.
         whole = ["sliding_attention" if config.sliding_window else "full_attention"]
         types = getattr(config, "layer_types", whole * config.num_hidden_layers)
         values["sliding_layers"] = [n for n, kind in enumerate(types) if kind[0] == "s"]
@@ -278,10 +278,10 @@ def effective_in_4(config: Any) -> dict[str, Any]:  # noqa: ANN401 a class of tr
 
 
 def plain(config: Any, text: Any) -> dict[str, Any]:  # noqa: ANN401 classes of either version
-    """Return what has the same name in both versions; the vision model's with a prefix."""
+    """Return the values with the same name in both versions; those of vision get a prefix."""
     values = {**text.to_dict()}
     if config.model_type.startswith("qwen2") and config.model_type.endswith("vl"):
-        # Both versions tie by the top level.
+        # In both versions the top level decides about tying.
         values["tie_word_embeddings"] = config.tie_word_embeddings
     vision = getattr(config, "vision_config", None)
     if vision is not None:
@@ -292,7 +292,7 @@ def plain(config: Any, text: Any) -> dict[str, Any]:  # noqa: ANN401 classes of 
 
 
 def scaling(rope: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the scaling without the old name of its type, or None where nothing is scaled."""
+    """Return the scaling without the old name of its type, or None if there is no scaling."""
     rope.pop("type", None)
     return None if rope in ({}, {"rope_type": "default"}) else rope
 

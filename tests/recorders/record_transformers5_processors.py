@@ -1,6 +1,6 @@
-"""Records settings of images as transformers 5 writes them and what both versions make of them.
+"""Records settings of images as transformers 5 writes them, and how both versions read them.
 
-Three steps fill data/transformers5_processors.json, each with what it needs:
+Three steps fill data/transformers5_processors.json, each in its own environment:
 
     PYTHONPATH=tests uv run --no-project --with torch --with torchvision \
         --with transformers==5.23.0 tests/recorders/record_transformers5_processors.py write
@@ -65,13 +65,13 @@ def written(processor: Any, family: str) -> dict[str, Any]:  # noqa: ANN401 a cl
 
 
 def normalise_cases(cases: dict[str, Any]) -> None:
-    """Add what this project stages."""
+    """Add the files that this project stages."""
     for case in cases.values():
         case["staged"] = staged(case["files"])
 
 
 def read(cases: dict[str, Any]) -> None:
-    """Add what Bedrock's transformers reads, from the original and from what is staged."""
+    """Add what Bedrock's transformers reads, from the original and from the staged files."""
     for case in cases.values():
         case["in_4_as_written"] = read_files(case["files"], case["family"])
         case["effective_in_4"] = read_files(case["staged"], case["family"])
@@ -97,7 +97,7 @@ def effective(images: Any, family: str) -> dict[str, Any]:  # noqa: ANN401 a cla
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 any value of a setting
-    """Return it as JSON has it: ways of resampling are numbers with names."""
+    """Return the value as JSON: ways of resampling are enums of numbers."""
     return json.loads(json.dumps(value))
 
 

@@ -1,6 +1,6 @@
-"""Records tokenizers as transformers 5 writes them and how both versions cut a text with them.
+"""Records tokenizers as transformers 5 writes them, and how both versions tokenize with them.
 
-Three steps fill data/transformers5_tokenizers.json, each with what it needs:
+Three steps fill data/transformers5_tokenizers.json, each in its own environment:
 
     PYTHONPATH=tests uv run --no-project --with transformers==5.23.0 \
         tests/recorders/record_transformers5_tokenizers.py write
@@ -29,7 +29,7 @@ CLASSES = ("LlamaTokenizer", "CodeLlamaTokenizer", "GPTNeoXTokenizer")
 
 
 def write() -> dict[str, Any]:
-    """Return each class's files as transformers 5 writes them, with how it cuts a text."""
+    """Return the files of each class as transformers 5 writes them, and the ids of a text."""
     return {
         f"{name}, {frame}": written(name, settings)
         for name in CLASSES
@@ -45,13 +45,13 @@ def written(name: str, settings: dict[str, bool]) -> dict[str, Any]:
 
 
 def normalise_cases(cases: dict[str, Any]) -> None:
-    """Add what this project stages of tokenizer_config.json."""
+    """Add tokenizer_config.json as this project stages it."""
     for case in cases.values():
         case["staged"] = staged(case["files"])[FILES[0]]
 
 
 def read(cases: dict[str, Any]) -> None:
-    """Add how Bedrock's transformers cuts it, from the original and from what is staged."""
+    """Add the ids by Bedrock's transformers, from the original and from the staged files."""
     for case in cases.values():
         case["ids_in_4_as_written"] = ids(case["files"])
         case["ids_in_4"] = ids({**case["files"], FILES[0]: case["staged"]})

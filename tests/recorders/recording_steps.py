@@ -1,7 +1,8 @@
-"""The frame of a recording of what two versions of transformers make of the same files.
+"""The steps of a recording of how two versions of transformers read the same files.
 
-One version writes them, this project stages them, the other version reads both. The versions do not
-fit into one environment, so each step runs in its own and adds to the recording of the one before.
+One version writes the files, this project stages them, and the other version reads both. The
+versions do not fit into one environment, so each step has its own environment, and adds to the
+recording of the previous step.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def record(
     normalise: Callable[[Cases], None],
     read: Callable[[Cases], None],
 ) -> None:
-    """Carry out the step that the command line names, on the data file of this name."""
+    """Run the step that the command line names, on the data file of this name."""
     recording = DATA / name
     step = sys.argv[1]
     if step == "write":
@@ -42,7 +43,7 @@ def record(
 
 
 def staged(files: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what this project stages of JSON files."""
+    """Return the JSON files as this project stages them."""
     written = {name: json.dumps(content).encode() for name, content in files.items()}
     normalised = import_module("model_import.normalisation").normalise(written).files
     return {name: json.loads(content) for name, content in normalised.items()}
@@ -50,7 +51,7 @@ def staged(files: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def folder_of(files: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a folder with JSON files in it, as transformers loads them."""
+    """Yield a folder with these JSON files, for transformers to load."""
     with tempfile.TemporaryDirectory() as folder:
         for name, content in files.items():
             (Path(folder) / name).write_text(json.dumps(content), encoding="utf-8")
@@ -58,7 +59,7 @@ def folder_of(files: Mapping[str, Any]) -> Iterator[str]:
 
 
 def saved(pretrained: Any, names: tuple[str, ...]) -> dict[str, Any]:  # noqa: ANN401 of transformers
-    """Return those of these JSON files that transformers saves."""
+    """Return the JSON files with these names that transformers saves."""
     with tempfile.TemporaryDirectory() as folder:
         pretrained.save_pretrained(folder)
         paths = [Path(folder) / name for name in names]
