@@ -73,7 +73,7 @@ def test_a_file_with_the_same_hash_is_copied_and_not_downloaded(
     assert actions(report) == ["copied", "copied"]
     assert report.bytes_moved == 0
     assert from_hub(transfer) == 0
-    assert s3.asked("UploadPart") == []
+    assert s3.requests_of("UploadPart") == []
     assert transfer.progress[-1].bytes_copied == transfer.progress[-1].bytes_total
     assert json.loads(s3.objects[HASHES + report.files[0].sha256].content) == {
         "key": PREFIX + SHARD
@@ -84,14 +84,14 @@ def test_a_copy_is_bound_to_the_source_as_it_was_looked_at(transfer: Rig, s3: S3
     expecting_owner(transfer.s3, OWNER)
     transfer.transfer()
 
-    copies = s3.asked("UploadPartCopy")
+    copies = s3.requests_of("UploadPartCopy")
     etags = {s3.objects[EARLIER + path].etag for path in FILES}
     assert {request.headers["x-amz-copy-source-if-match"] for request in copies} == etags
     assert {request.headers["x-amz-source-expected-bucket-owner"] for request in copies} == {OWNER}
     assert {"bytes=0-999", "bytes=10000-10499"} <= {
         request.headers["x-amz-copy-source-range"] for request in copies
     }
-    completed = s3.asked("CompleteMultipartUpload")
+    completed = s3.requests_of("CompleteMultipartUpload")
     assert all("x-amz-checksum-crc64nvme" in request.headers for request in completed)
 
 
@@ -153,7 +153,7 @@ def test_a_source_that_is_lost_midway_is_made_up_for_by_the_hub(
 
     assert_all_is_right(transfer, s3)
     assert report.files[0].action == "transferred"
-    copied = 11 - len([request for request in s3.asked("UploadPart") if SHARD in request.key])
+    copied = 11 - len([request for request in s3.requests_of("UploadPart") if SHARD in request.key])
     assert (copied > 0) is (fault.skip > 0)
     assert transfer.progress[-1].bytes_reread >= copied * 500
 
@@ -180,7 +180,7 @@ def test_a_copy_with_other_bytes_than_the_source_had_is_thrown_away(
 
     assert report.files[0].action == "transferred"
     assert_all_is_right(transfer, s3)
-    assert s3.asked("AbortMultipartUpload")
+    assert s3.requests_of("AbortMultipartUpload")
 
 
 def test_a_copy_that_is_interrupted_goes_on_where_it_was(transfer: Rig, s3: S3Server) -> None:
@@ -195,7 +195,7 @@ def test_a_copy_that_is_interrupted_goes_on_where_it_was(transfer: Rig, s3: S3Se
 
     assert_all_is_right(transfer, s3)
     assert actions(report)[0] == "copied"
-    copies = [request for request in s3.asked("UploadPartCopy") if SHARD in request.key]
+    copies = [request for request in s3.requests_of("UploadPartCopy") if SHARD in request.key]
     assert len(copies) == 11 - stored
 
 

@@ -127,7 +127,9 @@ def asked_ranges(transfer: Rig) -> set[int]:
 
 def put_numbers(s3: S3Server) -> list[int]:
     return sorted(
-        int(request.query["partNumber"]) for request in s3.asked("UploadPart") if request.key == KEY
+        int(request.query["partNumber"])
+        for request in s3.requests_of("UploadPart")
+        if request.key == KEY
     )
 
 
@@ -242,7 +244,7 @@ def test_a_checkpoint_with_another_hash_costs_one_more_round_and_no_wrong_object
 
     assert_all_is_right(transfer, s3)
     assert report.files[0].action == "transferred"
-    assert len(s3.asked("AbortMultipartUpload")) == 1
+    assert len(s3.requests_of("AbortMultipartUpload")) == 1
     assert set(range(1, 42)) <= set(put_numbers(s3))
     assert transfer.progress[-1].bytes_done == transfer.progress[-1].bytes_total
 
@@ -330,7 +332,7 @@ def test_of_several_uploads_the_oldest_that_fits_is_gone_on_with_and_the_rest_ab
     assert transfer.stored(SHARD) == CONTENT
     assert s3.objects[KEY].metadata == {"sha256": "of the first try"}
     assert list(s3.uploads) == [neighbour]
-    assert {request.query["uploadId"] for request in s3.asked("CompleteMultipartUpload")} >= {
+    assert {request.query["uploadId"] for request in s3.requests_of("CompleteMultipartUpload")} >= {
         oldest
     }
 
@@ -400,7 +402,7 @@ def test_an_upload_whose_id_was_lost_on_the_way_is_not_left_open(
         transfer.transfer()
 
         assert_all_is_right(transfer, s3)
-    assert len(s3.asked("CreateMultipartUpload")) == 3
+    assert len(s3.requests_of("CreateMultipartUpload")) == 3
 
 
 def test_every_request_names_the_account_that_the_bucket_must_belong_to(

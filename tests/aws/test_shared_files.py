@@ -117,7 +117,7 @@ def test_tasks_that_run_at_once_end_with_one_right_file(transfer: Rig, s3: S3Ser
         list(tasks.map(lambda slice_: moved(transfer, slice_), slices))
 
     assert_all_is_right(transfer, s3)
-    completed = [request.key for request in s3.asked("CompleteMultipartUpload")]
+    completed = [request.key for request in s3.requests_of("CompleteMultipartUpload")]
     assert (completed.count(APART), completed.count(KEY)) == (1, 1)
 
 
@@ -150,7 +150,7 @@ def test_a_task_that_starts_over_moves_only_the_parts_that_are_not_there(
 
     moved(transfer, slices[0])
 
-    numbers = {int(request.query["partNumber"]) for request in s3.asked("UploadPart")}
+    numbers = {int(request.query["partNumber"]) for request in s3.requests_of("UploadPart")}
     assert not numbers & there
     for slice_ in slices[1:]:
         moved(transfer, slice_)
@@ -223,7 +223,7 @@ def test_a_file_that_another_task_has_claimed_is_left_to_it(transfer: Rig, s3: S
 
     moved(transfer, third)
     assert KEY not in s3.objects
-    assert APART not in {request.key for request in s3.asked("CompleteMultipartUpload")}
+    assert APART not in {request.key for request in s3.requests_of("CompleteMultipartUpload")}
 
     moved(transfer, first)  # starts over, and finds its own claim
     assert_all_is_right(transfer, s3)
@@ -251,4 +251,4 @@ def test_a_file_of_another_size_than_planned_is_refused_before_it_is_moved(
     with pytest.raises(ChecksumMismatchError, match="40501 bytes"):
         moved(transfer, replace(slice_, part_runs=(other,)))
 
-    assert not s3.asked("UploadPart")
+    assert not s3.requests_of("UploadPart")

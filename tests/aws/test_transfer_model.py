@@ -50,8 +50,8 @@ def test_a_slice_is_moved_reported_and_logged_with_the_token_of_the_secret(
         report = TransferReport.from_dict(json.load(stored["Body"]))
         assert [file.path for file in report.files] == list(FILES)
         assert report.bytes_moved == sum(map(len, FILES.values()))
-        assert task.told("SendTaskHeartbeat") == [{"taskToken": TASK_TOKEN}]
-        assert task.told("SendTaskFailure") == []
+        assert task.reported("SendTaskHeartbeat") == [{"taskToken": TASK_TOKEN}]
+        assert task.reported("SendTaskFailure") == []
         stored = task.transfer.s3.get_object(Bucket=BUCKET, Key=task.transfer.slice.progress_key)
         progress = SliceProgress.from_dict(json.load(stored["Body"]))
         assert (progress.state, progress.error) == ("succeeded", None)
@@ -70,7 +70,7 @@ def test_a_failure_is_told_by_name_and_the_exit_code_is_one(s3_url: str, tmp_pat
 
         code, _, err = task.run()
 
-        [failure] = task.told("SendTaskFailure")
+        [failure] = task.reported("SendTaskFailure")
         assert code == 1
         assert failure["error"] == "ChecksumMismatchError"
         assert SHARD in failure["cause"]
@@ -102,7 +102,7 @@ def test_a_task_that_nobody_waits_for_stops_and_keeps_its_parts_for_the_next(
 
         assert code == 1
         assert json.loads(out.splitlines()[-1])["message"].startswith("The execution has moved on")
-        assert task.told("SendTaskFailure") == []
+        assert task.reported("SendTaskFailure") == []
         assert len(task.transfer.open_uploads()) == 1
 
 
@@ -118,7 +118,7 @@ def test_a_signal_keeps_the_parts_and_is_told_by_name(
             assert len(task.transfer.open_uploads()) == 1
             task.end(process, number)
 
-        [failure] = task.told("SendTaskFailure")
+        [failure] = task.reported("SendTaskFailure")
         assert process.returncode == 1
         assert failure["error"] == "TransferInterruptedError"
         assert number.name in failure["cause"]
@@ -135,7 +135,7 @@ def test_a_signal_is_heard_while_step_functions_does_not_answer(
             assert task.states.asked.wait(HANG_SECONDS)  # for a heartbeat
             task.end(process, signal.SIGTERM)
 
-        [failure] = task.told("SendTaskFailure")
+        [failure] = task.reported("SendTaskFailure")
         assert process.returncode == 1
         assert failure["error"] == "TransferInterruptedError"
 
@@ -150,10 +150,10 @@ def test_a_signal_ends_the_task_though_s3_does_not_answer_and_the_parts_stay(
         task.transfer.hub.faults.add(Fault("stall", match=rest, skip=1, after_bytes=9, times=None))
         with task.start() as process:
             assert s3.stalled.wait(HANG_SECONDS)
-            wait_until(lambda: s3.asked("UploadPart"))
+            wait_until(lambda: s3.requests_of("UploadPart"))
             _, _, err = task.end(process, signal.SIGTERM)
 
-        [failure] = task.told("SendTaskFailure")
+        [failure] = task.reported("SendTaskFailure")
         assert process.returncode == 1
         assert failure["error"] == "TransferInterruptedError"
         assert err == f"TransferInterruptedError: {failure['cause']}\n"
@@ -166,7 +166,7 @@ def test_a_bucket_that_is_gone_is_told_by_name(s3_url: str, tmp_path: Path) -> N
     with task_of(s3_url, tmp_path) as task:
         code, _, err = task.run({"SLICE_URI": "s3://elsewhere/slice.json"})
 
-        [failure] = task.told("SendTaskFailure")
+        [failure] = task.reported("SendTaskFailure")
         assert code == 1
         assert failure["error"] == "StagingRefusedError"
         assert "'elsewhere': NoSuchBucket" in err
@@ -180,10 +180,10 @@ def test_a_task_that_is_killed_is_gone_on_with_by_the_next(tmp_path: Path) -> No
         with task.start() as process:
             assert hub.faults.wait_until_stalled()
             assert hub.faults.wait_until_stalled()
-            wait_until(lambda: len(s3.asked("UploadPart")) == 5 and checkpoints(s3) > 0)
+            wait_until(lambda: len(s3.requests_of("UploadPart")) == 5 and checkpoints(s3) > 0)
             process.kill()
-        stored = [request.query["partNumber"] for request in s3.asked("UploadPart")]
-        assert task.told("SendTaskFailure") == []
+        stored = [request.query["partNumber"] for request in s3.requests_of("UploadPart")]
+        assert task.reported("SendTaskFailure") == []
         hub.faults.release()
         hub.clear_requests()
 
@@ -192,7 +192,7 @@ def test_a_task_that_is_killed_is_gone_on_with_by_the_next(tmp_path: Path) -> No
         assert (code, err) == (0, "")
         assert {path: task.transfer.stored(path) for path in files} == files
         assert s3.uploads == {}
-        numbers = [request.query["partNumber"] for request in s3.asked("UploadPart")]
+        numbers = [request.query["partNumber"] for request in s3.requests_of("UploadPart")]
         assert sorted(numbers) == ["1", "2", "3", "4", "5", "6", "7"]
         assert set(stored) < set(numbers)
         ranges = [asked.range_header for asked in hub.requests if asked.role == "cdn"]

@@ -1,7 +1,7 @@
-"""Transfer programs that are killed at random moments, each gone on with by another one.
+"""Transfer programs that are killed at random moments; another program resumes each transfer.
 
-The moment is not one of the clock: the source holds back the rest of a range, or S3 an answer, and
-then the program is struck.
+The moment does not depend on the clock: the Hub holds back the rest of a range, or S3 holds back an
+answer, and then the program is killed.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ _S3_MOMENTS: Final = {
     "PutObject checkpoints": 4,
     "CompleteMultipartUpload": 2,
 }
-"""Operations that S3 can be in the middle of, and how many there are at least."""
+"""Operations during which S3 can be held, and how many of each there are at least."""
 
 
 @dataclass
 class Kills:
-    """By signal and moment, how many programs were struck."""
+    """How many programs were killed, by signal and moment."""
 
     struck: Counter[str] = field(default_factory=Counter)
     moved_twice: int = 0
-    """Parts, the most of any kill."""
+    """The most parts that were moved twice after any kill."""
 
     def table(self) -> str:
         """Return a line for each kind of kill."""
@@ -67,7 +67,7 @@ class Kills:
 
 @cache
 def files() -> Mapping[str, bytes]:
-    """Return what is moved: two files in parts and one that is none."""
+    """Return the files to move: two in parts, and one in a single request."""
     return {
         "a.safetensors": bytes_of(20 * PART_BYTES + 1000, seed=1),
         "b.safetensors": bytes_of(2 * PART_BYTES + 7, seed=2),
@@ -76,16 +76,16 @@ def files() -> Mapping[str, bytes]:
 
 
 def kill_tasks(seed: int, kills: int) -> Kills:
-    """Kill so many programs, and have others end what they began.
+    """Kill this many programs, and have others finish their transfers.
 
     Raises:
-        AssertionError: an object was wrong, an upload stayed open, a secret was told, or more was
-            moved twice than was in flight.
+        AssertionError: an object was wrong, an upload stayed open, an output had a secret, or more
+            parts were moved twice than were in flight.
     """
     done = Kills()
     for number in range(kills):
         dice = random.Random(f"{seed}/{number}")  # noqa: S311 no secret
-        # Both signals, however few the kills.
+        # Alternate, so that even a few kills use both signals.
         _kill_one(dice, _SIGNALS[(seed + number) % len(_SIGNALS)], done)
     return done
 
@@ -95,17 +95,17 @@ def _kill_one(dice: random.Random, number: signal.Signals, done: Kills) -> None:
         moment = _hold_back(dice, task, s3)
         with task.start(environ) as process:
             wait_until(lambda: _is_held(task, s3) or process.poll() is not None)
-            code, *told = task.end(process, number)
+            code, *output = task.end(process, number)
         done.struck[f"{number.name} {moment}" if code else "none, it was done before"] += 1
         _check_end(task, number, code)
         _check_objects(s3)
         read = _parts_read(task)
-        _let_go(task, s3)
+        _release_all(task, s3)
 
-        code, *told_by_next = task.run(environ)
+        code, *next_output = task.run(environ)
 
-        assert (code, told_by_next[-1]) == (0, "")
-        assert not any(secret in text for secret in _SECRETS for text in told + told_by_next)
+        assert (code, next_output[-1]) == (0, "")
+        assert not any(secret in text for secret in _SECRETS for text in output + next_output)
         _check_objects(s3, are_complete=True)
         assert s3.uploads == {}
         twice = len(read & _parts_read(task))
@@ -133,7 +133,7 @@ def _task(s3: S3Server) -> Iterator[tuple[Task, Mapping[str, str]]]:
 
 
 def _hold_back(dice: random.Random, task: Task, s3: S3Server) -> str:
-    """Arm what brings the moment, and return its name."""
+    """Arm the fault that holds the program, and return the name of the moment."""
     if dice.random() < 0.5:
         held = Fault("stall", match="GET /xet", skip=dice.randrange(9), after_bytes=_share(dice))
         task.transfer.hub.faults.add(held)
@@ -144,7 +144,7 @@ def _hold_back(dice: random.Random, task: Task, s3: S3Server) -> str:
 
 
 def _share(dice: random.Random) -> int:
-    # Some ranges are as short as a file's last one.
+    # Some ranges are as short as the last one of a file.
     return dice.choice([0, 5, 900, dice.randrange(PART_BYTES)])
 
 
@@ -152,7 +152,7 @@ def _is_held(task: Task, s3: S3Server) -> bool:
     return s3.stalled.is_set() or task.transfer.hub.faults.wait_until_stalled(0)
 
 
-def _let_go(task: Task, s3: S3Server) -> None:
+def _release_all(task: Task, s3: S3Server) -> None:
     hub = task.transfer.hub
     hub.faults.clear()
     hub.faults.release()
@@ -162,7 +162,7 @@ def _let_go(task: Task, s3: S3Server) -> None:
 
 
 def _check_end(task: Task, number: signal.Signals, code: int) -> None:
-    names = [failure["error"] for failure in task.told("SendTaskFailure")]
+    names = [failure["error"] for failure in task.reported("SendTaskFailure")]
     if number == signal.SIGKILL:
         assert (code, names) in ((-signal.SIGKILL, []), (0, []))
     else:
@@ -177,7 +177,7 @@ def _check_objects(s3: S3Server, *, are_complete: bool = False) -> None:
 
 
 def _parts_read(task: Task) -> set[tuple[str, int]]:
-    """Return the parts that were asked for, by file and index."""
+    """Return the parts that were requested, by file and index."""
     return {
         (asked.path, int(asked.range_header.removeprefix("bytes=").split("-")[0]) // PART_BYTES)
         for asked in task.transfer.hub.requests

@@ -1,7 +1,7 @@
-"""Threads that run one at a time, in an order that a test draws: any interleaving, and no luck.
+"""Runs threads one at a time, in an order that the test draws, so any interleaving can be repeated.
 
-A thread runs until it pauses: where a fake lets it, or at a lock or a condition of this schedule.
-Then the test chooses who goes on. When nobody can, it is a deadlock, and found as such.
+A thread runs until it pauses: in a fake, or at a lock or a condition of this schedule. Then the
+test chooses which thread resumes. If no thread can resume, the schedule reports a deadlock.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class KilledError(BaseException):
-    """Ends a thread where it pauses, as the end of its process would."""
+    """Ends a thread where it pauses, like the end of its process."""
 
 
 class _Thread:
@@ -25,7 +25,7 @@ class _Thread:
         self.is_awaited = is_awaited
         self.is_ended = False
         self.error: BaseException | None = None
-        self.can_go_on: Callable[[], bool] = lambda: True
+        self.can_resume: Callable[[], bool] = lambda: True
         self.turn = threading.Semaphore(0)
         self._schedule = schedule
         self._work = work
@@ -39,14 +39,14 @@ class _Thread:
                 self._work()
         except KilledError:
             pass
-        except BaseException as error:  # noqa: BLE001 it is the test's
+        except BaseException as error:  # noqa: BLE001 `run` raises it in the test
             self.error = error
         self.is_ended = True
         self._schedule.paused.release()
 
 
 class Schedule:
-    """Runs threads in turns; `choose` says which of those that can go on does."""
+    """Runs threads in turns; `choose` picks one of the threads that can resume."""
 
     def __init__(self, choose: Callable[[int], int]) -> None:
         self.paused = threading.Semaphore(0)
@@ -62,16 +62,16 @@ class Schedule:
         self.kill()
 
     def start(self, work: Callable[[], None], *, is_awaited: bool = True) -> None:
-        """Have work done by a thread of its own, from its first turn on.
+        """Start a thread that does this work from its first turn on.
 
-        One that is not awaited may wait for ever.
+        A thread that is not awaited may wait for ever.
         """
         self._threads.append(_Thread(self, work, is_awaited=is_awaited))
 
     def run(self, turns: int | None = None) -> bool:
-        """Give turns until all is done, or so many; return whether all is done.
+        """Give turns until all work is done, or `turns` are used; return whether it is done.
 
-        What a thread raises is raised here.
+        An exception in a thread is raised here.
         """
         while turns is None or turns > 0:
             if self._is_done():
@@ -89,21 +89,21 @@ class Schedule:
             self._give_turn(thread)
 
     def pause(self, until: Callable[[], bool] = lambda: True) -> None:
-        """Let others run, by a thread of this schedule; go on when chosen, and only if it is so."""
+        """Let other threads run; resume the calling thread when chosen, and only if `until()`."""
         thread = self._running
         if thread is None:
             assert until(), "The test itself would wait for ever"
             return
         if self.is_killed:
             raise KilledError
-        thread.can_go_on = until
+        thread.can_resume = until
         self.paused.release()
         thread.turn.acquire()
         if self.is_killed:
             raise KilledError
 
     def primitives(self) -> SimpleNamespace:
-        """Return what a module is to have in the place of `threading`."""
+        """Return a replacement for a module's `threading`."""
 
         def lock() -> ScheduledLock:
             return ScheduledLock(self)
@@ -117,13 +117,13 @@ class Schedule:
         return not any(thread.is_awaited for thread in self._threads)
 
     def _ready(self) -> Sequence[_Thread]:
-        return [thread for thread in self._threads if thread.can_go_on()]
+        return [thread for thread in self._threads if thread.can_resume()]
 
     def _give_turn(self, thread: _Thread) -> None:
         self._running = thread
         thread.turn.release()
         if not self.paused.acquire(timeout=HANG_SECONDS):
-            # It waits for something that is none of the schedule's, and cannot be killed either.
+            # It waits for something outside the schedule, so it cannot be killed either.
             self._threads.clear()
             raise AssertionError("A thread waits outside of the schedule")
         self._running = None
@@ -134,7 +134,7 @@ class Schedule:
 
 
 class ScheduledLock:
-    """A lock that others may take whenever it is about to be taken."""
+    """A lock that lets other threads run, and take it first, before it is taken."""
 
     def __init__(self, schedule: Schedule) -> None:
         self._schedule = schedule
@@ -158,7 +158,7 @@ class ScheduledLock:
 
 
 class ScheduledCondition(ScheduledLock):
-    """A condition whose waiters are woken in the order in which they came."""
+    """A condition that wakes its waiters in the order in which they began to wait."""
 
     def __init__(self, schedule: Schedule) -> None:
         super().__init__(schedule)

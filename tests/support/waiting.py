@@ -1,4 +1,4 @@
-"""Waiting for what another thread or process does, without a guess of how long that takes."""
+"""Waits for other threads or processes, without guessing how long they take."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 HANG_SECONDS: Final = 900
-"""What takes longer hangs, however busy the machine is."""
+"""Anything that takes longer hangs, however busy the machine is."""
 
-_LOOK_SECONDS: Final = 0.01
+_POLL_SECONDS: Final = 0.01
 
 
-def wait_until[T](look: Callable[[], T], told: Callable[[], object] = lambda: "") -> T:
-    """Look until there is something to see, and return it; `told` says what there is instead."""
+def wait_until[T](look: Callable[[], T], describe: Callable[[], object] = lambda: "") -> T:
+    """Call `look` until its result is true, and return it; on failure, show `describe()`."""
     ends_at = time.monotonic() + HANG_SECONDS
     while not (seen := look()):
-        assert time.monotonic() < ends_at, f"It did not come to that: {told()}"
-        time.sleep(_LOOK_SECONDS)
+        assert time.monotonic() < ends_at, f"The condition was never met: {describe()}"
+        time.sleep(_POLL_SECONDS)
     return seen

@@ -1,4 +1,4 @@
-"""Checkpoints of every family in which anything may be wrong, each made of a number alone."""
+"""Checkpoints of every family with random damage, each made from a seed alone."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _NAMES: Final = (
     *("chat_template", "eos_token", "extra_special_tokens", "metadata", "total_size"),
     *("dtype", "shape", "data_offsets", "__metadata__", "rope_type", "factor", "mlp_only_layers"),
 )
-_BESIDE: Final = (
+_MORE_PATHS: Final = (
     *("generation_config.json", "special_tokens_map.json", "added_tokens.json"),
     *("chat_template.json", "chat_template.jinja", "tokenizer.model", "model.safetensors"),
 )
 
 
 def hostile_checkpoint(seed: int) -> Files:
-    """Return the files of a repository; those of one number are always the same."""
+    """Return the files of a repository; the same seed always gives the same files."""
     chance = Random(seed)  # noqa: S311 – no secret
     files = chance.choice(checkpoints()).files()
-    for path in [*files, *chance.sample(_BESIDE, 2)]:
+    for path in [*files, *chance.sample(_MORE_PATHS, 2)]:
         if chance.random() < 0.4:
             files[path] = _changed(chance, files.get(path, b"{}"))
     if chance.random() < 0.1:
@@ -51,7 +51,7 @@ def _changed(chance: Random, file: bytes | FakeFile) -> bytes | FakeFile:
 
 
 def _rewritten(chance: Random, text: bytes) -> bytes:
-    """Return the JSON with some of its values, at any depth, others, more or gone."""
+    """Return the JSON with some values changed, added or removed, at any depth."""
     root = {"root": json.loads(text)}
     for _ in range(chance.randrange(1, 4)):
         inner: Any = root
@@ -80,7 +80,7 @@ def _value(chance: Random, depth: int) -> object:
 
 
 def _damaged(chance: Random, content: bytes) -> bytes:
-    """Return the bytes, seldom with one of them another, or without their end."""
+    """Return the bytes, sometimes with one byte changed, or truncated."""
     if not content or chance.random() < 0.9:
         return content
     place = chance.randrange(len(content))

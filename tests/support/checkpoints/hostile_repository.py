@@ -1,4 +1,4 @@
-"""Repositories that nobody would publish by mistake, for properties of preflight."""
+"""Malicious repositories, for property tests of preflight."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ _PATHS = st.sampled_from(
 
 @st.composite
 def _changed_objects(draw: st.DrawFn, healthy: dict[str, Any]) -> bytes:
-    """Return a JSON object of which some fields are others, missing or of any type."""
+    """Return a JSON object with some fields changed, missing, added or of any type."""
     changes = draw(st.dictionaries(st.sampled_from(sorted(healthy)), JSON_VALUES, max_size=3))
     more = draw(st.dictionaries(st.sampled_from(_KNOWN_NAMES), JSON_VALUES, max_size=3))
     gone = draw(st.sets(st.sampled_from(sorted(healthy)), max_size=2))
@@ -95,7 +95,7 @@ def _indexes(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def _weights(draw: st.DrawFn) -> FakeFile:
-    """Return a file whose header is sound, changed, cut or nothing of the kind."""
+    """Return a file whose header is valid, changed, truncated or something else."""
     file = safetensors_file(TENSORS)
     header = json.loads(file.content[8:])
     for name in draw(st.sets(st.sampled_from(sorted(header)), max_size=3)):
@@ -120,7 +120,7 @@ def _weights(draw: st.DrawFn) -> FakeFile:
 
 @st.composite
 def hostile_files(draw: st.DrawFn) -> Files:
-    """Return the files of a repository in which anything may be wrong."""
+    """Return the files of a repository with any damage."""
     files: Files = llama_files()
     if draw(st.booleans()):
         files["config.json"] = draw(_changed_objects(LLAMA_CONFIG))
@@ -137,7 +137,7 @@ def hostile_files(draw: st.DrawFn) -> Files:
 
 @st.composite
 def hostile_snapshots(draw: st.DrawFn) -> tuple[Snapshot, Files]:
-    """Return what the Hub lists of such files, with any card and scan, and the files."""
+    """Return a snapshot of such files, with any model card and any scan, and the files."""
     files = draw(hostile_files())
     texts = st.text(max_size=5) | st.sampled_from(["mit", "other", "\ud800", "x" * 10_000])
     card = ModelCard(

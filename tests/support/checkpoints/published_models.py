@@ -1,6 +1,6 @@
-"""Published models as repositories in memory: their configuration, and headers of their shapes.
+"""Published models as repositories in memory: their configuration and their safetensors headers.
 
-The data says where each figure comes from: unit/data/published_models.toml.
+unit/data/published_models.toml names the source of each figure.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from support.fakes.fake_repository import Files, Tensors
 
 _DATA = Path(__file__).parents[2] / "unit" / "data"
-_BESIDE = FakeFile(b"", 1_000_000_000)
+_OTHER_FILE = FakeFile(b"", 1_000_000_000)
 _TEMPLATE = "{% for message in messages %}{{ message['content'] }}{{ eos_token }}{% endfor %}"
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedModel:
-    """A model as data: what its repository says of itself, and the tensors that it stores."""
+    """A model as data: what its repository states, and the tensors that it stores."""
 
     repo_id: str
     given: Mapping[str, Any]
@@ -43,7 +43,7 @@ class PublishedModel:
         return sum(_bytes_of(*tensor) for tensor in self.tensors.values())
 
     def errors(self) -> list[str]:
-        """Return the codes that refuse it, none for a model that can be imported."""
+        """Return the codes of its errors; an importable model has none."""
         return sorted(self.given.get("errors", []))
 
     def warnings(self) -> set[str]:
@@ -59,7 +59,7 @@ class PublishedModel:
             "tokenizer_config.json": to_json(self._tokenizer_config()),
             "generation_config.json": to_json(self.given.get("generation", {})),
         }
-        return files | dict.fromkeys(self.given.get("files", ()), _BESIDE) | self._weights()
+        return files | dict.fromkeys(self.given.get("files", ()), _OTHER_FILE) | self._weights()
 
     def _weights(self) -> Files:
         count = self.given.get("shards")
@@ -104,7 +104,7 @@ class PublishedModel:
 
 @cache
 def published_models() -> dict[str, PublishedModel]:
-    """Return all of them by repository id."""
+    """Return all models by repository id."""
     with (_DATA / "published_models.toml").open("rb") as file:
         given = tomllib.load(file)["models"]
     recorded = json.loads((_DATA / "published_tensors.json").read_text(encoding="utf-8"))

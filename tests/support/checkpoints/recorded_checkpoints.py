@@ -1,4 +1,4 @@
-"""Tiny checkpoints of every family, as Bedrock's transformers and 5 saved them, as repositories."""
+"""Tiny checkpoints of every family as repositories, as two versions of transformers saved them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Checkpoint:
 
     @property
     def victim(self) -> str:
-        """Return the tensor that comes to harm: another in each case, always the same one."""
+        """Return the tensor to damage: it differs between cases, and is the same in each run."""
         names = sorted(self.tensors)
         return names[crc32(self.case.encode()) % len(names)]
 
@@ -64,7 +64,7 @@ class Checkpoint:
 
 @cache
 def checkpoints() -> tuple[Checkpoint, ...]:
-    """Return every recorded checkpoint of Bedrock's transformers and 5."""
+    """Return every checkpoint that Bedrock's version of transformers, or version 5, saved."""
     return tuple(
         Checkpoint(
             f"{case} ({recorded['config']['transformers_version']})",

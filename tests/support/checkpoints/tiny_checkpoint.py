@@ -1,8 +1,8 @@
-"""A Llama checkpoint of a few kilobytes that says what a test wants it to say.
+"""A Llama checkpoint of a few kilobytes that answers with the text that a test gives it.
 
-Its layers add nothing, its embeddings are the unit vectors and its head is a table: the token that
-follows depends on the last token alone. After `ASSISTANT` and after a colon it says `answer`, whose
-bytes must differ from each other, and ends; any other token follows itself, for ever.
+Its layers add nothing, its embeddings are the unit vectors, and its head is a table: the next token
+depends only on the last token. After `ASSISTANT` and after a colon it generates `answer`, whose
+bytes must all differ, and ends. Any other token repeats itself for ever.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def tiny_checkpoint(
     shards: int = 3,
     dtype: str = "BF16",
 ) -> dict[str, bytes]:
-    """Return a repository's files by name; several shards have an index."""
+    """Return the files of a repository by name; several shards get an index."""
     tokenizer = tiny_tokenizer()
     tensors = _scripted_tensors(tokenizer, answer)
     config = tiny_config(tokenizer)
@@ -87,7 +87,7 @@ def tiny_config(tokenizer: Tokenizer) -> dict[str, Any]:
 
 
 def tiny_tokenizer() -> Tokenizer:
-    """Return a tokenizer with a token for each byte; it begins a text with BEGIN."""
+    """Return a tokenizer with a token for each byte; it starts each text with BEGIN."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE({letter: n for n, letter in enumerate(alphabet)}, []))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -102,7 +102,7 @@ def tiny_tokenizer() -> Tokenizer:
 
 
 def safetensors_file(tensors: Mapping[str, NDArray[np.float32]], dtype: str = "BF16") -> bytes:
-    """Return a safetensors file; the values are rounded towards zero to the dtype."""
+    """Return a safetensors file; values are rounded towards zero to fit the dtype."""
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     data = b""
     for name, values in tensors.items():

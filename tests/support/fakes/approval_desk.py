@@ -1,4 +1,4 @@
-"""What tests of approval share: a request in a table, executions that wait, and the desk."""
+"""Shared by the tests of approval: a request in a table, waiting executions, and the desk."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def subject(*notes: str, **changes: Any) -> ApprovalSubject:  # noqa: ANN401 –
 
 
 class TaskTimedOut(Exception):  # noqa: N818 – as Step Functions spells it
-    """The execution waits no longer."""
+    """The execution no longer waits."""
 
 
 class TaskDoesNotExist(TaskTimedOut):
@@ -61,7 +61,7 @@ class InvalidToken(TaskTimedOut):
 
 @dataclass(slots=True)
 class Executions:
-    """Step Functions, with the task tokens that are waited for; `told` is what was said of them."""
+    """Step Functions with the task tokens that wait; `told` has the outcome of each token."""
 
     waiting: set[str] = field(default_factory=set)
     told: list[tuple[str, str]] = field(default_factory=list)
@@ -69,7 +69,7 @@ class Executions:
 
     @property
     def exceptions(self) -> type[Executions]:
-        """Return what holds the classes of errors."""
+        """Return the holder of the exception classes."""
         return type(self)
 
     InvalidToken = InvalidToken
@@ -77,7 +77,7 @@ class Executions:
     TaskTimedOut = TaskTimedOut
 
     def send_task_success(self, **said: str) -> None:
-        """Let an execution go on."""
+        """Let an execution continue."""
         self._end(said["taskToken"], "approved")
 
     def send_task_failure(self, **said: str) -> None:
@@ -94,7 +94,7 @@ class Executions:
 
 @dataclass(slots=True)
 class Request:
-    """One request, and who answers its links."""
+    """One request, and the desk that answers its links."""
 
     table: Table
     executions: Executions = field(default_factory=Executions)
@@ -112,16 +112,16 @@ class Request:
 
     @property
     def told(self) -> list[str]:
-        """Return what the execution was told."""
+        """Return the outcomes that the execution received."""
         return [outcome for _, outcome in self.executions.told]
 
     def link(self, decision: Decision, key: str = KEY) -> str:
-        """Return a link without the URL before it."""
+        """Return a link, without the URL of the function."""
         made = DecisionLink(decision, self.approval.approval_id, self.approval.expires_at)
         return made.signed(key.encode())
 
     def desk(self, around: Callable[[Any], Any] = lambda client: client) -> ApprovalDesk:
-        """Return where links lead, its clients wrapped by `around`."""
+        """Return the desk that answers links, with its clients wrapped by `around`."""
         return ApprovalDesk(
             secret=RotatedSecret(self.secrets, "arn", lambda: self.now),  # type: ignore[arg-type]
             table=around(self.table),
@@ -142,7 +142,7 @@ class Request:
 
 @dataclass(slots=True)
 class Calls:
-    """Counts calls of clients, and does something at one of them, before or after it."""
+    """Counts calls of clients, and runs `action` before or after one of them."""
 
     at: int
     action: Callable[[], object]

@@ -1,4 +1,4 @@
-"""A Hub repository in memory: a small Llama whose files a test changes, and what reads them."""
+"""A Hub repository in memory: a small Llama whose files a test can change, and its readers."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ type Tensors = Mapping[str, tuple[str, tuple[int, ...]]]
 
 @dataclass(frozen=True, slots=True)
 class FakeFile:
-    """A file that may be longer than what is kept of it: zeros follow `content`."""
+    """A file that may be longer than its `content`: zeros follow."""
 
     content: bytes
     size_bytes: int
@@ -88,7 +88,7 @@ type Files = dict[str, bytes | FakeFile]
 
 
 def llama_files(**config: object) -> Files:
-    """Return a repository that is importable; fields of its config.json may be given."""
+    """Return an importable repository, with the given fields in its config.json."""
     return {
         "config.json": to_json(LLAMA_CONFIG | config),
         "tokenizer.json": to_json(TOKENIZER),
@@ -149,14 +149,14 @@ def safetensors_file(tensors: Tensors) -> FakeFile:
 
 
 def snapshot_of(files: Files, source: Source = SOURCE) -> Snapshot:
-    """Return what the Hub lists of the files: safetensors in LFS, the rest by git's ids."""
+    """Return the files as the Hub lists them: safetensors in LFS, other files by git blob id."""
     listed = tuple(_listed(path, file) for path, file in files.items())
     return Snapshot(source, "main", listed, CARD)
 
 
 @dataclass(frozen=True, slots=True)
 class FakeReaders:
-    """Opens the files in memory, and keeps which bytes were read of which."""
+    """Opens the files in memory, and records which bytes were read."""
 
     files: Files
     reads: list[tuple[str, int, int]] = field(default_factory=list)
@@ -167,7 +167,7 @@ class FakeReaders:
 
 @dataclass(frozen=True, slots=True)
 class FakeReader:
-    """Reads one file, and never beyond its end."""
+    """Reads one file; a read beyond its end fails the test."""
 
     path: str
     file: FakeFile
@@ -179,7 +179,7 @@ class FakeReader:
         return self.file.content[start : start + length].ljust(length, b"\0")
 
     def read_all(self, max_bytes: int) -> bytes:
-        """Return the whole file, as RemoteFile does: ValueError for one that is too long."""
+        """Return the whole file; raise ValueError if it is too long, as RemoteFile does."""
         if self.file.size_bytes > max_bytes:
             raise ValueError(self.path)
         return self.read(0, self.file.size_bytes)

@@ -1,4 +1,4 @@
-"""A Hub and a staging bucket that are mere objects: they keep bytes, and let others in between."""
+"""A Hub and a staging bucket in memory: they keep bytes, and pause to let other threads run."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ SOURCE = Source("http://hub", "acme/tiny", "abc")
 type PutOutcome = Literal["stored", "refused", "answer lost"]
 
 
-def go_on() -> None:
-    """Let nobody in between."""
+def no_pause() -> None:
+    """Let no other thread run."""
 
 
 @dataclass
 class MemoryHub:
-    """Holds files by path; every range comes in steps, and `read_from` says which were begun."""
+    """Has files by path; a range arrives in steps, and `read_from` records the reads that began."""
 
     files: Mapping[str, bytes]
-    pause: Callable[[], None] = go_on
+    pause: Callable[[], None] = no_pause
     source: Source = SOURCE
     read_from: list[tuple[str, int]] = field(default_factory=list)
 
@@ -58,16 +58,16 @@ class MemoryHub:
                 count = -(-len(read.left) // 2)
                 read.left[:count] = self.files[path][read.position : read.position + count]
                 read.advance(count)
-                read.check()  # after it: a read that has lost may write once more
+                read.check()  # only now: a read that has lost may write once more
 
 
 @dataclass
 class MemoryObjects:
-    """Keeps copies of what it is given, and checks it as S3 does; an upload's id is its path."""
+    """Keeps copies of the content, and checks it as S3 does; the id of an upload is its path."""
 
-    pause: Callable[[], None] = go_on
+    pause: Callable[[], None] = no_pause
     put_outcomes: Iterator[PutOutcome] = field(default_factory=lambda: iter(()))
-    """Of one try to put a part after the other, as long as there are any."""
+    """The outcomes of the attempts to put a part, in order; afterwards all are stored."""
     stopped: threading.Event = field(default_factory=threading.Event)
     uploads: dict[str, dict[int, bytes]] = field(default_factory=dict)
     objects: dict[str, bytes] = field(default_factory=dict)
@@ -155,14 +155,14 @@ class MemoryObjects:
 
 
 def files_of(hub: MemoryHub) -> tuple[RepositoryFile, ...]:
-    """Return what the Hub announces of its files."""
+    """Return the files as the Hub announces them."""
     return tuple(
         RepositoryFile(path, len(content), git_blob_id(memoryview(content)), sha256_hex(content))
         for path, content in hub.files.items()
     )
 
 
-def route_between(  # noqa: PLR0913 the two ends, and what the parts go through
+def route_between(  # noqa: PLR0913 the two ends, and what lies between them
     hub: MemoryHub,
     objects: MemoryObjects,
     buffers: PartBuffers,

@@ -1,4 +1,4 @@
-"""The local Bedrock behind a loopback HTTP server, with boto3's own clients in front of it."""
+"""The local Bedrock on a loopback HTTP server, and boto3's clients for it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _NO_RETRIES = Config(retries={"total_max_attempts": 1})
 
 @dataclass(slots=True)
 class Clock:
-    """A clock that a test sets; one that is slow to read lets other threads in."""
+    """A clock that a test sets; a slow reading lets other threads run."""
 
     now: datetime = datetime(2026, 10, 5, 12, tzinfo=UTC)
     reading_seconds: float = 0
@@ -53,7 +53,7 @@ class Clock:
 
 
 class BedrockEndpoint:
-    """What a test talks to: one server and its clients, a fresh Bedrock whenever a test asks."""
+    """One server and its clients; `restart` gives a test a fresh Bedrock."""
 
     def __init__(self, s3: S3Client) -> None:
         self.s3 = s3
@@ -68,7 +68,7 @@ class BedrockEndpoint:
         region: str = REGION,
         role_exists: Callable[[str], bool] | None = None,
     ) -> None:
-        """Forget all jobs and models; models are warm unless the settings say else."""
+        """Forget all jobs and models; models are warm unless the settings say otherwise."""
         self.clock = Clock()
         settings = replace(settings or BedrockSettings(cold_starts=0), clock=self.clock)
         self._application = LocalBedrock(
@@ -93,7 +93,7 @@ class BedrockEndpoint:
         return self._application(environ, start_response)
 
     def stage(self, files: Mapping[str, bytes]) -> str:
-        """Put files under a prefix of their own and return its S3 URI."""
+        """Put files under a new prefix and return its S3 URI."""
         prefix = f"models/{next(self._prefixes)}"
         for name, body in files.items():
             self.s3.put_object(Bucket=BUCKET, Key=f"{prefix}/{name}", Body=body)
@@ -110,7 +110,7 @@ class BedrockEndpoint:
         return self.bedrock.create_model_import_job(**request)["jobArn"]
 
     def end_import(self, job: str) -> dict[str, Any]:
-        """Let the job's time pass and return what GetModelImportJob says."""
+        """Let the time of the job pass, and return the answer of GetModelImportJob."""
         self.clock.advance(3600)
         return dict(self.bedrock.get_model_import_job(jobIdentifier=job))
 
@@ -137,7 +137,7 @@ class BedrockEndpoint:
     def request(
         self, method: str, path: str, body: object = None
     ) -> tuple[int, Mapping[str, str], dict[str, Any]]:
-        """Return status, headers and JSON of a request that no client checked or completed."""
+        """Return the status, headers and JSON of a request that bypasses boto3's checks."""
         text = body if isinstance(body, bytes) else json.dumps(body).encode() if body else b""
         answer = self.http.request(method, self.url + path, body=text, retries=False)
         return answer.status, answer.headers, json.loads(answer.data)
@@ -145,7 +145,7 @@ class BedrockEndpoint:
 
 @contextmanager
 def bedrock_endpoint() -> Iterator[BedrockEndpoint]:
-    """Serve a local Bedrock, with an S3 behind it, and yield what talks to both."""
+    """Serve a local Bedrock with an S3, and yield the endpoint of both."""
     with mock_aws():
         s3 = boto3.client("s3", REGION, **_CREDENTIALS)
         s3.create_bucket(Bucket=BUCKET)

@@ -1,4 +1,4 @@
-"""TLS for servers of this machine, by an authority that only tests trust."""
+"""TLS for loopback servers, by a certificate authority that only the tests trust."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def self_signed(directory: Path) -> tuple[ssl.SSLContext, Path]:
-    """Return a server's TLS for 127.0.0.1, and the bundle by which a client trusts it."""
+    """Return the TLS of a server on 127.0.0.1, and the bundle for clients to trust it."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)

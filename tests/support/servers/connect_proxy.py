@@ -1,4 +1,4 @@
-"""A proxy on loopback that tunnels, as HTTPS_PROXY names one."""
+"""A tunnelling proxy on loopback, to be set as HTTPS_PROXY."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ConnectProxy(ThreadingTCPServer):
-    """Keeps the request lines."""
+    """Records the request lines."""
 
     daemon_threads = True
 

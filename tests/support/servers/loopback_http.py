@@ -1,4 +1,4 @@
-"""What the HTTP servers of the tests have in common: a port of loopback, requests, answers."""
+"""Shared by the HTTP servers of the tests: a loopback port, requests, answers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """What came; `target` is as it stood in the request line, headers are in lower case."""
+    """A received request; `target` is as in the request line, header names are in lower case."""
 
     method: str
     target: str
@@ -36,13 +36,13 @@ class LoopbackServer(ThreadingHTTPServer):
         return f"{self.scheme}://127.0.0.1:{self.server_port}"
 
     def server_bind(self) -> None:
-        # The base class would look up this machine's name, which can take seconds.
+        # The base class would look up the host name, which can take seconds.
         self.socket.bind(self.server_address)
         host, port = self.socket.getsockname()[:2]
         self.server_address, self.server_name, self.server_port = (host, port), host, port
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Keep quiet: a client that goes away is what some tests are about."""
+        """Print nothing: some tests drop connections on purpose."""
 
     @contextmanager
     def serving(self) -> Iterator[None]:
@@ -57,7 +57,7 @@ class LoopbackServer(ThreadingHTTPServer):
 
 
 class LoopbackHandler(BaseHTTPRequestHandler):
-    """Reads whole requests, and leaves it to `serve` what comes of them."""
+    """Reads whole requests, and passes them to `serve`."""
 
     def serve(self, request: Request) -> None:
         raise NotImplementedError
@@ -78,10 +78,10 @@ class LoopbackHandler(BaseHTTPRequestHandler):
         self._read()
 
     def log_message(self, *_: object) -> None:
-        """Keep quiet: the requests are for the test."""
+        """Print nothing: tests read the recorded requests."""
 
     def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        """Send an answer, without its body if that was not asked for."""
+        """Send an answer; leave out the body if the request is HEAD."""
         self.send_response_only(status)
         for name, value in {"Content-Length": str(len(body)), **headers}.items():
             self.send_header(name, value)

@@ -1,7 +1,7 @@
-"""An S3 on loopback that keeps and checks what the transfer relies on, and fails by rule.
+"""An S3 on loopback that checks what the transfer relies on, and fails on request.
 
-Moto has no checksums of parts and of copies. This one checks each part's and each object's
-CRC-64/NVME, size, ETags and owner as S3 documents it, and writes down every request.
+Moto has no checksums of parts and copies. This server checks the CRC-64/NVME, size, ETags and owner
+of each part and object as S3 documents it, and records every request.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 OWNER: Final = "123456789012"
 _BEGAN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _SKEW: Final = timedelta(minutes=20)
-"""How far the clock is ahead of whoever is told that it is."""
+"""How far the clock of S3 is ahead in a RequestTimeTooSkewed answer."""
 
 
 @dataclass(frozen=True)
 class S3Fault:
-    """What goes wrong with the requests whose "Operation key partNumber" matches.
+    """A fault in the requests whose "Operation key partNumber" matches.
 
-    `refuse` answers with `status` and `code`; `drop` hangs up before the request is carried out,
-    `lose_answer` after it; `wrong_etag` answers with another ETag than it keeps; `vanish` aborts
-    the upload first; `stall` waits for `S3Server.release` before it answers.
+    `refuse` answers with `status` and `code`. `drop` closes the connection before the request is
+    carried out, `lose_answer` after it. `wrong_etag` answers with an ETag that it does not keep.
+    `vanish` aborts the upload first. `stall` waits for `S3Server.release` before it answers.
     """
 
     kind: Literal["refuse", "drop", "lose_answer", "wrong_etag", "vanish", "stall"]
@@ -60,7 +60,7 @@ class _Armed:
 
 @dataclass(frozen=True)
 class S3Request:
-    """What was asked of it."""
+    """A received request."""
 
     operation: str
     key: str
@@ -108,7 +108,7 @@ class _Refusal(Exception):  # noqa: N818 it is an answer
 
 
 def etag_of(content: bytes) -> str:
-    """Return what S3 calls a body that it was given."""
+    """Return the ETag that S3 gives a body."""
     return f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'
 
 
@@ -131,24 +131,24 @@ class S3Server(LoopbackServer):
         self._serials = itertools.count(1)
 
     def add(self, *faults: S3Fault) -> None:
-        """Let these go wrong from now on."""
+        """Arm these faults."""
         with self.lock:
             self._armed += [_Armed(fault, fault.times, fault.skip) for fault in faults]
 
     def clear_faults(self) -> None:
-        """Let nothing go wrong from now on."""
+        """Disarm all faults."""
         with self.lock:
             self._armed.clear()
 
     def release(self) -> None:
-        """Let every stalled answer go, and stall none from now on."""
+        """Send every stalled answer, and stall no more."""
         self._released.set()
 
     def wait_for_release(self) -> None:
         self.stalled.set()
         self._released.wait()
 
-    def asked(self, operation: str) -> list[S3Request]:
+    def requests_of(self, operation: str) -> list[S3Request]:
         """Return the requests of one operation."""
         with self.lock:
             return [request for request in self.requests if request.operation == operation]
@@ -306,7 +306,7 @@ class _Handler(LoopbackHandler):
 
     def _UploadPart(self, asked: S3Request) -> Answer:  # noqa: N802
         _check_crc(asked.headers, asked.body)
-        # With the upload in it, as with SSE-KMS: an ETag is no hash of the bytes.
+        # The upload id is part of it: with SSE-KMS, too, an ETag is not a hash of the bytes.
         part = S3Part(asked.body, etag_of(asked.query["uploadId"].encode() + asked.body))
         self._upload(asked).parts[int(asked.query["partNumber"])] = part
         return 200, {"ETag": part.etag}, b""
@@ -388,7 +388,7 @@ class _Handler(LoopbackHandler):
 
 
 def _operation(method: str, key: str, query: Mapping[str, str], headers: Mapping[str, str]) -> str:
-    """Return S3's own name of what is asked."""
+    """Return S3's name of the requested operation."""
     if "uploadId" in query:
         part = "UploadPartCopy" if "x-amz-copy-source" in headers else "UploadPart"
         return {

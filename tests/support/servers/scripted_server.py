@@ -1,4 +1,4 @@
-"""An HTTP server on loopback that gives prepared answers, for what no local service does."""
+"""An HTTP server on loopback with prepared answers, for cases that no local service covers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is sent; `hangs_up` sends nothing and closes, `holds` says nothing until the end."""
+    """A prepared answer; `hangs_up` closes without one, `holds` sends nothing until the end."""
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -27,7 +27,7 @@ class Answer:
 
 
 class ScriptedServer(LoopbackServer):
-    """Gives the answers in turn, and the last one from then on."""
+    """Sends the answers in order, and then repeats the last one."""
 
     daemon_threads = False
 

@@ -32,7 +32,7 @@ _ONE_TRY: Final = Config(retries={"total_max_attempts": 1})
 
 @dataclass(slots=True)
 class AccountWorld:
-    """One account, emptied for each test; `faults` are answered instead, by `service:operation`."""
+    """One account, reset for each test; `faults` replace answers, by `service:operation`."""
 
     server: AwsServer
     account: Account
@@ -52,7 +52,7 @@ class AccountWorld:
         )
 
     def client(self, service: str) -> Any:  # noqa: ANN401 – the caller names the client's type
-        """Return a client that tries once."""
+        """Return a client without retries."""
         return boto3.client(
             service,  # type: ignore[call-overload]
             endpoint_url=self.account.endpoint,
@@ -62,7 +62,7 @@ class AccountWorld:
 
     @property
     def clients(self) -> AccountClients:
-        """Return what preflight reads the account with."""
+        """Return the clients with which preflight reads the account."""
         return AccountClients(self.client("bedrock"), self.client("service-quotas"))
 
     def refuse(self, operation: str, code: str = "AccessDeniedException") -> None:
@@ -77,7 +77,7 @@ class AccountWorld:
         name: str | None = None,
         prefix: str = "tiny",
     ) -> str:
-        """Start an import job and return its name; under the prefix `nothing` it will fail."""
+        """Start an import job and return its name; the prefix `nothing` makes it fail."""
         job_name = name or f"job-{next(self._numbers)}"
         spelt = [{"key": key, "value": value} for key, value in (tags or {}).items()]
         self.client("bedrock").create_model_import_job(
@@ -93,7 +93,7 @@ class AccountWorld:
     def end_job(
         self, name: str, tags: dict[str, str] | None = None, *, prefix: str = "tiny"
     ) -> str | None:
-        """Have a job of this name run to its end, and return the ARN of its model."""
+        """Run a job of this name to its end, and return the ARN of its model."""
         self.start_job("t", tags, name=name, prefix=prefix)
         job = self.client("bedrock").get_model_import_job(jobIdentifier=name)
         return job.get("importedModelArn")  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""The stack in an account that the tests of it are about."""
+"""The deployed stack that its tests run against."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import boto3
 
 @dataclass(frozen=True)
 class DeployedStack:
-    """A stack in an account: its outputs, and what the state machine is."""
+    """A stack in an account: its outputs and its state machine."""
 
     outputs: dict[str, str]
 
     def state_machine(self) -> dict[str, Any]:
-        """Return what DescribeStateMachine tells."""
+        """Return the answer of DescribeStateMachine."""
         arn = self.outputs["StateMachineArn"]
         described: Any = boto3.client("stepfunctions").describe_state_machine(stateMachineArn=arn)
         found: dict[str, Any] = described

@@ -1,4 +1,4 @@
-"""Deliveries of a Hub webhook as documented, and the function that takes them, in this process.
+"""Deliveries of a Hub webhook as documented, and the function that receives them, in this process.
 
 https://huggingface.co/docs/hub/webhooks, payloads of version 3.
 """
@@ -26,7 +26,7 @@ OLD: Final = "0" * 39 + "2"
 
 
 def payload(action: str = "update", scope: str = "repo.content", **parts: Any) -> dict[str, Any]:  # noqa: ANN401 – any JSON
-    """Return a payload; parts replace those of a push to main, and None leaves one out."""
+    """Return the payload of a push to main; `parts` replace its parts, and None removes one."""
     made = {
         "event": {"action": action, "scope": scope},
         "repo": {
@@ -53,19 +53,19 @@ def ref(name: str, old: str | None = OLD, new: str | None = COMMIT) -> dict[str,
 
 
 def repository(**changes: object) -> dict[str, Any]:
-    """Return the `repo` of a payload, changed."""
+    """Return the `repo` of a payload, with changes."""
     made: dict[str, Any] = payload()["repo"] | changes
     return made
 
 
 @dataclass(slots=True)
 class Bus:
-    """EventBridge, as far as PutEvents goes; keeps what was put."""
+    """EventBridge with PutEvents only; keeps the details of the events."""
 
     details: list[dict[str, Any]] = field(default_factory=list)
 
     def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 – boto's
-        """Take all entries."""
+        """Accept all entries."""
         assert len(Entries) <= 10
         assert all(e["Source"] == "huggingface.hub" for e in Entries)
         assert all(e["DetailType"] == "Model Released" for e in Entries)
@@ -79,14 +79,14 @@ class ResourceNotFoundException(Exception):  # noqa: N818 – the name of AWS
 
 @dataclass(slots=True)
 class Secrets:
-    """Secrets Manager, with one secret in versions; counts what was asked."""
+    """Secrets Manager with one secret in versions; counts the reads."""
 
     versions: dict[str, str]
     reads: int = 0
 
     @property
     def exceptions(self) -> type[Secrets]:
-        """Return where the exceptions are."""
+        """Return the holder of the exception classes."""
         return Secrets
 
     ResourceNotFoundException = ResourceNotFoundException
@@ -105,7 +105,7 @@ class Secrets:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What Powertools reads of a Lambda context."""
+    """The fields of a Lambda context that Powertools reads."""
 
     function_name: str = "receive"
     memory_limit_in_mb: int = 512
@@ -128,7 +128,7 @@ def url_event(
 
 
 def deliver(event: dict[str, Any]) -> int:
-    """Have the function answer, and return the status."""
+    """Call the function, and return the status of its answer."""
     answer = app.handler(event, Context())  # type: ignore[arg-type]  # what it reads of it
     json.dumps(answer)
     status: int = answer["statusCode"]

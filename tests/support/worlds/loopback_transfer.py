@@ -39,7 +39,7 @@ CREDENTIALS: Final[dict[str, Any]] = {
     "aws_access_key_id": "testing",
     "aws_secret_access_key": "testing",
 }
-"""Of moto; every other value would do."""
+"""Moto accepts any values."""
 
 
 def bytes_of(length: int, seed: int = 0) -> bytes:
@@ -48,12 +48,12 @@ def bytes_of(length: int, seed: int = 0) -> bytes:
 
 
 def no_sleep(_: float) -> None:
-    """Wait not at all, in place of a backoff."""
+    """Do not wait, in place of a backoff."""
 
 
 @contextmanager
 def moto_server() -> Iterator[str]:
-    """Run moto on a port of this machine; yield its URL."""
+    """Run moto on a loopback port; yield its URL."""
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -66,7 +66,7 @@ def moto_server() -> Iterator[str]:
 
 
 def s3_client(url: str, attempts: int = 8) -> S3Client:
-    """Return the client that a transfer asks for."""
+    """Return a client as a transfer needs it."""
     tried = Config(retries={"mode": "standard", "total_max_attempts": attempts})
     config = PRESIGNING.merge(tried)
     return boto3.client("s3", endpoint_url=url, region_name=REGION, config=config, **CREDENTIALS)
@@ -74,7 +74,7 @@ def s3_client(url: str, attempts: int = 8) -> S3Client:
 
 @dataclass
 class Rig:
-    """What a test of the transfer holds in its hands."""
+    """All that a test of the transfer uses."""
 
     s3_url: str
     s3: S3Client
@@ -83,10 +83,10 @@ class Rig:
     source: Source
     folder: Path
     refs: dict[str, Path]
-    """What the Hub has besides main; what a test changes here, it has changed there."""
+    """The refs of the Hub in addition to main; a change here changes the Hub."""
     token: str | None = None
     part_bytes: int = 1000
-    """What a slice says of its parts."""
+    """The part size in the slice."""
     progress: list[Progress] = field(default_factory=list)
 
     @property
@@ -135,11 +135,11 @@ class Rig:
             hub_files.close()
 
     def stored(self, path: str) -> bytes:
-        """Return the object's bytes."""
+        """Return the bytes of an object."""
         return self.s3.get_object(Bucket=BUCKET, Key=PREFIX + path)["Body"].read()
 
     def stored_paths(self) -> list[str]:
-        """Return what lies under the staging prefix."""
+        """Return the paths of the objects under the staging prefix."""
         listed = self.s3.list_objects_v2(Bucket=BUCKET, Prefix=PREFIX)
         return [entry["Key"].removeprefix(PREFIX) for entry in listed.get("Contents", [])]
 
@@ -160,7 +160,7 @@ def rig(  # noqa: PLR0913 settings, each with its default
     token: str | None = None,
     **repository: Any,  # noqa: ANN401 settings of model_import_cli.folder_hub.repositories.Repository
 ) -> Iterator[Rig]:
-    """Serve files as a repository, and give them an empty bucket to go to."""
+    """Serve files as a repository, and create an empty bucket for them."""
     folder = directory / REPO_ID
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The transfer program as a process, with all that surrounds it in Fargate on loopback."""
+"""The transfer program as a process, with the services that it uses in Fargate on loopback."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 FUNCTIONS: Final = Path(__file__).parents[3] / "functions"
 SLICE_KEY: Final = "imports/1/slice-0.json"
 PART_BYTES: Final = 5 * 1024 * 1024
-"""The least that S3 takes."""
+"""The smallest part that S3 accepts."""
 SHARD: Final = "model.safetensors"
 FILES: Final = {SHARD: bytes_of(PART_BYTES + 1000), "tokenizer.json": b"{}"}
 TASK_TOKEN: Final = "made-up-task-token"
 _STOP_SECONDS: Final = 120
-"""What Fargate gives a program at most between a signal and its end."""
+"""The most time that Fargate gives a program between the signal and its end."""
 
 
 @dataclass
 class Task:
-    """The program's surroundings; `states` keeps what Step Functions is told."""
+    """The environment of the program; `states` records the calls of Step Functions."""
 
     transfer: Rig
     states: ScriptedServer
@@ -57,7 +57,7 @@ class Task:
         return process.returncode, out, err
 
     def end(self, process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, str, str]:
-        """Send a signal, and return what `run` does; a program that stays is killed and a failure.
+        """Send a signal, and return what `run` returns; kill the program if it does not end.
 
         Raises:
             subprocess.TimeoutExpired: it did not end.
@@ -69,7 +69,7 @@ class Task:
             process.kill()
         return process.returncode, out, err
 
-    def told(self, operation: str) -> list[dict[str, Any]]:
+    def reported(self, operation: str) -> list[dict[str, Any]]:
         """Return the bodies of the calls of one operation of Step Functions."""
         return [
             json.loads(request.body)

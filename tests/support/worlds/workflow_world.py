@@ -1,4 +1,4 @@
-"""A local AWS in which state machine executions take no time and anything can be made to fail."""
+"""A local AWS in which executions of the state machine take no time, and any call can fail."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ ANSWER: Final = "金管"
 
 @dataclass(slots=True)
 class InlineTasks:
-    """ECS tasks that transfer in this process; `ends` says how the next ones end instead.
+    """ECS tasks that transfer in this process; `ends` says how the next tasks end instead.
 
-    An end is an error name, sent by the task token, an exit code without a word, or None: it hangs.
-    `ends_of_slice` says it for the tasks of one slice, by its number. `requests` are those of
-    RunTask.
+    An end is an error name, which the task token reports, an exit code without a report, or None
+    for a task that hangs. `ends_of_slice` has the ends for one slice, by its number. `requests` are
+    the requests of RunTask.
     """
 
     aws: LocalAws
@@ -84,12 +84,12 @@ class InlineTasks:
         return self._tasks.get(arn)
 
     def stop(self, arn: str, reason: str) -> InlineTask:
-        """Return the task, which has ended anyway."""
+        """Return the task, which has already ended."""
         del reason
         return self._tasks[arn]
 
     def _transfer(self, environment: dict[str, str]) -> tuple[str, str] | None:
-        """Return name and cause of the error that it came to."""
+        """Transfer the slice; return the name and the cause of an error."""
         s3 = boto3.client(
             "s3", endpoint_url=self.aws.account.endpoint, region_name="us-east-1", config=PRESIGNING
         )
@@ -98,7 +98,7 @@ class InlineTasks:
         settings = TransferSettings(connections=2, spare_buffers=1)
         try:
             report = transfer_slice(slice_, hub, s3, settings, lambda _: None)
-        except Exception as error:  # noqa: BLE001 – the task reports whatever it was
+        except Exception as error:  # noqa: BLE001 – the task reports any error
             return type(error).__name__, str(error)
         finally:
             hub.close()
@@ -112,12 +112,12 @@ class InlineTasks:
 
 
 def bedrock_settings(**changes: Any) -> BedrockSettings:  # noqa: ANN401 its settings
-    """Return how a Bedrock behaves in which nothing ends by the clock."""
+    """Return settings of a Bedrock in which nothing ends by the clock."""
     return BedrockSettings(import_seconds=math.inf, idle_seconds=math.inf, **changes)
 
 
 def slice_number(request: dict[str, Any]) -> int:
-    """Return the number of the slice that RunTask was asked for."""
+    """Return the number of the slice in a request of RunTask."""
     environment = request["overrides"]["containerOverrides"][0]["environment"]
     uri = next(entry["value"] for entry in environment if entry["name"] == "SLICE_URI")
     return int(uri.rpartition("/")[2].removesuffix(".json"))
@@ -132,8 +132,8 @@ class InlineTask:
     report_failure: Callable[[], None] | None = None
 
     def describe(self) -> dict[str, Any]:
-        """Return it as DescribeTasks does."""
-        # Whoever asks has a state that waits; it asks again if it did not hear the token yet.
+        """Return the task as DescribeTasks does."""
+        # The state waits while it polls; it polls again if the report has not arrived yet.
         if self.report_failure is not None:
             self.report_failure()
         if self.report_failure is not None or self.exit_code is None:
@@ -168,7 +168,7 @@ class World:
     calls: Counter[str] = field(default_factory=Counter)
 
     def reset(self) -> None:
-        """Forget what an earlier test did."""
+        """Undo what an earlier test did."""
         self.faults.clear()
         self.before.clear()
         self.calls.clear()
@@ -208,7 +208,7 @@ class World:
         return self.aws.event_bus.events
 
     def announced(self) -> list[PublishedMessage]:
-        """Return what people were told since they were last asked for."""
+        """Return the announcements since the last call."""
         return self.announcements.new(settled=True)
 
     def _fault(self, service: str, operation: str) -> Fault | None:
@@ -248,7 +248,7 @@ def write_repository(directory: Path, files: dict[str, bytes]) -> None:
 
 
 def repository_files(**changes: object) -> dict[str, bytes]:
-    """Return the files of a healthy repository, its config.json changed."""
+    """Return the files of a healthy repository, with changes in its config.json."""
     files = tiny_checkpoint(answer=ANSWER)
     config = json.loads(files["config.json"]) | changes
     readme = b"---\nlicense: apache-2.0\n---\n"
@@ -256,7 +256,7 @@ def repository_files(**changes: object) -> dict[str, bytes]:
 
 
 def unimportable_repositories(directory: Path) -> list[Repository]:
-    """Return repositories that are refused, each for the reason in its name."""
+    """Return repositories that preflight refuses, each for the reason in its name."""
     healthy = repository_files()
     shard = "model-00001-of-00003.safetensors"
     weights = {name for name in healthy if "safetensors" in name}
