@@ -1,8 +1,8 @@
-"""Transfers under random faults, each held against what may never be: wrong, left open, or told.
+"""Transfers under random faults: no wrong object, no open upload, no secret in any output.
 
     SOAK_SEED=1 SOAK_FAULTS=1000 SOAK_KILLS=20 python tests/soak/fault_soak.py
 
-The same seed draws the same faults; which request of a kind each one meets is the threads' to say.
+The same seed draws the same faults; the order of the threads decides which request each one hits.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ SIGTERM: Final = "task: SIGTERM"
 
 @dataclass
 class Soak:
-    """What was struck and what came of it: by name of the fault, the outcomes of its transfers."""
+    """By name of the fault, the outcomes of the transfers that it struck."""
 
     seed: int
     outcomes: dict[str, Counter[str]] = field(default_factory=dict)
@@ -100,18 +100,18 @@ class Soak:
         """Return a line for each fault with its outcomes."""
         lines = [f"{'fault':34}{'struck':>7}  outcomes of the transfers that it struck"]
         for name, outcomes in sorted(self.outcomes.items()):
-            told = ", ".join(f"{outcome} {times}" for outcome, times in outcomes.most_common())
-            lines.append(f"{name:34}{outcomes.total():>7}  {told}")
+            counts = ", ".join(f"{outcome} {times}" for outcome, times in outcomes.most_common())
+            lines.append(f"{name:34}{outcomes.total():>7}  {counts}")
         lines.append(f"{self.faults} faults in {self.transfers} transfers, seed {self.seed}")
         return "\n".join(lines)
 
 
 def soak(seed: int, faults: int) -> Soak:
-    """Strike so many faults; every scenario runs until its files are all there and right.
+    """Strike this many faults; every scenario runs until all its files are complete and correct.
 
     Raises:
-        AssertionError: an object was wrong, an upload stayed open, a secret was told, or an error
-            has no name of ours.
+        AssertionError: an object was wrong, an upload stayed open, an output had a secret, or an
+            error is not a named error of this project.
     """
     done = Soak(seed)
     scenario = 0
@@ -172,26 +172,26 @@ def _flipped_byte(dice: random.Random) -> dict[str, Any]:
 def _try_once(
     dice: random.Random, transfer: Rig, s3: S3Server, done: Soak, names: dict[object, str]
 ) -> bool:
-    """Run one transfer and return whether all of it is there."""
+    """Run one transfer and return whether it succeeded."""
     struck: Counter[str] = Counter()
-    looks = dice.randrange(12) if names and dice.random() < 0.25 else None
+    interrupted_at = dice.randrange(12) if names and dice.random() < 0.25 else None
     changes = bool(names) and dice.random() < 0.1
     changes_at = dice.randrange(6) if names and not changes and dice.random() < 0.2 else None
     outcome = "succeeded"
-    # Without faults nothing is to be given up, however slow the machine is.
+    # Without faults, a transfer must not give up, however slow the machine is.
     impatient: dict[str, Any] = {
         "read_timeout_seconds": 0.3,
         "patience": Patience(dice.choice([0.05, 5]), dice.choice([0.01, 5])),
     }
     with (
-        _changed_file(transfer, struck, is_so=changes),
+        _changed_file(transfer, struck, is_changed=changes),
         _other_bytes(transfer, struck) as serve_other_bytes,
         _log_records() as records,
     ):
         try:
             report = transfer.transfer(
-                on_progress=_at_looks(
-                    (changes_at, serve_other_bytes), (looks, _interrupting(struck))
+                on_progress=_at_reports(
+                    (changes_at, serve_other_bytes), (interrupted_at, _interrupting(struck))
                 ),
                 connections=dice.choice([1, 2, 4, 8]),
                 connections_at_start=dice.choice([1, 4]),
@@ -200,15 +200,15 @@ def _try_once(
                 progress_seconds=0.005,
                 **(impatient if names else {}),
             )
-            told = str(report.to_dict())
+            output = str(report.to_dict())
         except errors.ModelImportError as error:
             outcome = type(error).__name__
             assert hasattr(errors, outcome)
-            told = "".join(traceback.format_exception(error))
+            output = "".join(traceback.format_exception(error))
             if not isinstance(error, errors.TRANSIENT):
                 _check_nothing_is_open(s3, error)
-    told += "".join(records)
-    assert not any(secret in told for secret in _SECRETS), told
+    output += "".join(records)
+    assert not any(secret in output for secret in _SECRETS), output
     for path, content in FILES.items():
         stored = s3.objects.get(PREFIX + path)
         assert stored is None or stored.content == content, f"{path} is wrong"
@@ -218,14 +218,14 @@ def _try_once(
 
 
 def _check_nothing_is_open(s3: S3Server, error: BaseException) -> None:
-    is_told = any("still open" in note for note in getattr(error, "__notes__", ()))
-    assert s3.uploads == {} or is_told, (
+    is_reported = any("still open" in note for note in getattr(error, "__notes__", ()))
+    assert s3.uploads == {} or is_reported, (
         f"{error!r} left {[upload.key for upload in s3.uploads.values()]}"
     )
 
 
-def _at_looks(*strikes: tuple[int | None, Callable[[], None]]) -> Callable[[Progress], None]:
-    """Return what strikes when progress is told for the time of a number, from 0."""
+def _at_reports(*strikes: tuple[int | None, Callable[[], None]]) -> Callable[[Progress], None]:
+    """Return an `on_progress` that calls each strike at its report, counted from 0."""
     numbers = itertools.count()
 
     def look(_: Progress) -> None:
@@ -246,24 +246,25 @@ def _interrupting(struck: Counter[str]) -> Callable[[], None]:
 
 
 @contextmanager
-def _changed_file(transfer: Rig, struck: Counter[str], *, is_so: bool) -> Iterator[None]:
-    """Have other bytes of the same length in a file at the Hub, which moves its commit."""
+def _changed_file(transfer: Rig, struck: Counter[str], *, is_changed: bool) -> Iterator[None]:
+    """Change the bytes of a file on the Hub, but not its length; this changes the commit."""
     folder = transfer.folder
-    if is_so:
+    if is_changed:
         struck[CHANGED] += 1
         (folder / _CHANGED).write_bytes(bytes_of(len(FILES[_CHANGED]), seed=9))
     try:
         yield
     finally:
-        if is_so:
+        if is_changed:
             (folder / _CHANGED).write_bytes(FILES[_CHANGED])
 
 
 @contextmanager
 def _other_bytes(transfer: Rig, struck: Counter[str]) -> Iterator[Callable[[], None]]:
-    """Yield what has the Hub serve another file of the same length as that of the same commit.
+    """Yield a function that makes the Hub serve other bytes for a file of the same commit.
 
-    It tells so when the location of the file is asked for anew, and has to be, soon.
+    The length stays the same. The location expires soon, and the Hub announces the other hash when
+    the file is resolved again.
     """
     of_commit = f"refs/heads/{transfer.source.commit}"
 
@@ -307,7 +308,7 @@ def _take_struck(
     for fault in s3.struck:
         name = names[fault]
         if fault.times == math.inf and name in dropped_for_good:
-            continue  # one kill, whatever is refused after it
+            continue  # one kill, however many requests it drops
         dropped_for_good.add(name)
         struck[name] += 1
     s3.struck.clear()
