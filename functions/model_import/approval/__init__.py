@@ -1,1 +1,1 @@
-"""A person's word on an import before anything is moved."""
+"""Approval of an import by a person, before any weights are transferred."""

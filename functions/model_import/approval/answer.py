@@ -1,7 +1,7 @@
-"""A request at a link's URL to a page; a POST decides, and nothing else does.
+"""Answers requests to the URL of a link with a page; only a POST decides.
 
-A decision is written first, then the execution is told, then that it was told is written. Whoever
-dies between leaves a decision that the same link finishes, and that the other cannot change.
+The decision is recorded first, then sent to the execution, then the reply is recorded. If the
+function stops in between, the same link completes the decision, and the other cannot change it.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from model_import.approval.decision import Decision
 from model_import.approval.link import DecisionLink, read_link
 from model_import.approval.record import (
     Approval,
-    Told,
+    Reply,
     find_request,
     record_decision,
-    record_told,
+    record_reply,
 )
 from model_import.aws.refusals import translate_aws_errors
 from model_import.errors import ApprovalDeclinedError
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
     from model_import.aws.rotated_secret import RotatedSecret
 
-_READING: Final = ("GET", "HEAD")
+_READ_METHODS: Final = ("GET", "HEAD")
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovalDesk:
-    """Where links lead."""
+    """Serves the pages of the links and sends decisions to Step Functions."""
 
     secret: RotatedSecret
     table: Table
@@ -46,13 +46,13 @@ class ApprovalDesk:
     clock: Callable[[], float] = time.time
 
     def answer(self, method: str, path: str, query: str) -> page.Page:
-        """Return the page for a request, after doing what it asks.
+        """Return the page for a request; a POST makes the decision first.
 
         Raises:
-            PermissionMissingError: IAM does not let the caller do what it must.
-            AwsUnavailableError: A service did not answer; asking again is safe.
+            PermissionMissingError: IAM does not allow the function a call that it needs.
+            AwsUnavailableError: A service did not answer; a retry is safe.
         """
-        if method not in (*_READING, "POST"):
+        if method not in (*_READ_METHODS, "POST"):
             return page.METHOD_REFUSED
         with translate_aws_errors("secretsmanager"):
             link = read_link(path, query, self.secret)
@@ -69,19 +69,19 @@ class ApprovalDesk:
         return page.show(approval, link.decision)
 
     def _decide(self, approval: Approval, link: DecisionLink) -> Approval:
-        """Return the request as it stands once the link's decision is made, or another was."""
+        """Record the link's decision unless there is one already, and return the request."""
         decision = link.decision
         with translate_aws_errors("dynamodb"):
             record_decision(self.table, link.approval_id, decision, int(self.clock()))
             approval = find_request(self.table, link.approval_id) or approval
-        if approval.decision is decision and approval.told is None and approval.task_token:
-            told = self._tell(approval, decision, approval.task_token)
+        if approval.decision is decision and approval.reply is None and approval.task_token:
+            reply = self._send_decision(approval, decision, approval.task_token)
             with translate_aws_errors("dynamodb"):
-                record_told(self.table, link.approval_id, told)
+                record_reply(self.table, link.approval_id, reply)
                 approval = find_request(self.table, link.approval_id) or approval
         return approval
 
-    def _tell(self, approval: Approval, decision: Decision, task_token: str) -> Told:
+    def _send_decision(self, approval: Approval, decision: Decision, task_token: str) -> Reply:
         refusals = (
             self.states.exceptions.InvalidToken,
             self.states.exceptions.TaskDoesNotExist,
@@ -90,11 +90,11 @@ class ApprovalDesk:
         with translate_aws_errors("states"):
             try:
                 if decision is Decision.APPROVE:
-                    output = {"approved_by": "link", "at": _moment(approval)}
+                    output = {"approved_by": "link", "at": _decided_at(approval)}
                     self.states.send_task_success(taskToken=task_token, output=json.dumps(output))
                 else:
                     declined = ApprovalDeclinedError(
-                        approval.subject.repo_id, approval.subject.commit, _moment(approval)
+                        approval.subject.repo_id, approval.subject.commit, _decided_at(approval)
                     )
                     self.states.send_task_failure(
                         taskToken=task_token,
@@ -102,9 +102,9 @@ class ApprovalDesk:
                         cause=str(declined),
                     )
             except refusals:
-                return Told.REFUSED
-        return Told.TAKEN
+                return Reply.REFUSED
+        return Reply.ACCEPTED
 
 
-def _moment(approval: Approval) -> str:
+def _decided_at(approval: Approval) -> str:
     return datetime.fromtimestamp(approval.decided_at or 0, UTC).isoformat(timespec="seconds")

@@ -1,4 +1,4 @@
-"""What may be decided about an import."""
+"""The decisions that a person can make about an import."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from enum import StrEnum
 
 
 class Decision(StrEnum):
-    """One of two, spelt as in a link."""
+    """A decision, spelled as in a link."""
 
     APPROVE = "approve"
     DECLINE = "decline"
 
     @property
     def done(self) -> str:
-        """Return what an import then is."""
+        """Return the past participle: approved or declined."""
         return f"{self}d"

@@ -1,6 +1,7 @@
-"""Links that decide: what they say is signed, so that nobody makes one or changes one.
+"""Signed links that decide; nobody without the secret can make or change one.
 
-A link is the URL of the function and then `approve/<id>?expires=<Unix time>&signature=<HMAC>`.
+A link is the URL of the function, followed by
+`approve/<id>?expires=<Unix time>&signature=<HMAC>`.
 """
 
 from __future__ import annotations
@@ -22,18 +23,18 @@ _QUERY: Final = re.compile(r"expires=([0-9]{1,12})&signature=([0-9a-f]{64})")
 
 @dataclass(frozen=True, slots=True)
 class DecisionLink:
-    """A decision about one request, to be taken before `expires_at`, a Unix time."""
+    """A decision about one request; the link is valid until `expires_at`, a Unix time."""
 
     decision: Decision
     approval_id: str
     expires_at: int
 
     def signed(self, key: bytes) -> str:
-        """Return what follows the URL of the function."""
+        """Return the path and query that follow the URL of the function."""
         return f"{self._text()}&signature={self._signature(key)}"
 
     def is_signed_by(self, signature: str, key: bytes) -> bool:
-        """Return whether a signature is this link's; the time that this takes tells nothing."""
+        """Return whether a signature is this link's, compared in constant time."""
         return hmac.compare_digest(signature, self._signature(key))
 
     def _text(self) -> str:
@@ -44,12 +45,12 @@ class DecisionLink:
 
 
 def read_link(path: str, query: str, secret: RotatedSecret) -> DecisionLink | None:
-    """Return the link of a request, both parts as they came, or None if it is not exactly one."""
-    where, said = _PATH.fullmatch(path), _QUERY.fullmatch(query)
-    if not where or not said:
+    """Return the link in a request's path and query, or None if it is malformed or not signed."""
+    in_path, in_query = _PATH.fullmatch(path), _QUERY.fullmatch(query)
+    if not in_path or not in_query:
         return None
-    link = DecisionLink(Decision(where[1]), where[2], int(said[1]))
-    # A number may be written in several ways; the signature is of one.
-    if str(link.expires_at) != said[1]:
+    link = DecisionLink(Decision(in_path[1]), in_path[2], int(in_query[1]))
+    # A number has several spellings (leading zeros), and only one is signed.
+    if str(link.expires_at) != in_query[1]:
         return None
-    return link if secret.admits(lambda key: link.is_signed_by(said[2], key)) else None
+    return link if secret.admits(lambda key: link.is_signed_by(in_query[2], key)) else None

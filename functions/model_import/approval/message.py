@@ -1,4 +1,4 @@
-"""The message that asks people for their word on an import."""
+"""The message that asks people to approve an import."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 _NOTES_AT_MOST: Final = 5
 _NOTE_CHARACTERS_AT_MOST: Final = 300
-# A channel takes 8,000 characters, and what is cut off first is the end: the commands.
+# A chat channel shows 8,000 characters, and a longer message loses its end: the commands.
 
 
 def approval_message(
     approval: Approval, links: dict[Decision, str], task_token: str
 ) -> Announcement:
-    """Return the message: what is to be imported, the link of each decision, and a command."""
+    """Return the message: the import, and a link and a command for each decision."""
     subject = approval.subject
     expires = datetime.fromtimestamp(approval.expires_at, UTC)
     return Announcement(
@@ -32,9 +32,9 @@ def approval_message(
         repo_id=subject.repo_id,
         subject=f"Waiting for approval: {subject.repo_id}",
         lines=(
-            f"{subject.repo_id} at {subject.commit} is to be imported as {subject.model_name}.",
-            "Nothing is moved before somebody approves it.",
-            f"It waits until {expires:%Y-%m-%d %H:%M} UTC.",
+            f"{subject.repo_id} at {subject.commit} waits to be imported as {subject.model_name}.",
+            "No weights are transferred before a person approves.",
+            f"The execution waits until {expires:%Y-%m-%d %H:%M} UTC.",
             "",
             "Forecast:",
             *(f"  {label}: {amount}" for label, amount in subject.figures.items()),
@@ -43,7 +43,7 @@ def approval_message(
             "",
             *_commands(approval.execution_arn.split(":")[3], task_token),
             "",
-            "The links open a page with one button. The first decision counts.",
+            "Each link opens a page with one button. The first decision is final.",
         ),
         links=(
             Link("Approve", links[Decision.APPROVE]),
@@ -63,18 +63,18 @@ def _findings(approval: Approval) -> Iterator[str]:
         cut = note[:_NOTE_CHARACTERS_AT_MOST]
         yield f"  - {cut if cut == note else f'{cut} …'}"
     if (more := len(notes) - _NOTES_AT_MOST + approval.subject.more_notes) > 0:
-        yield f"  - and {more} more, on the page behind a link"
+        yield f"  - and {more} more, on the page that a link opens"
 
 
 def _commands(region: str, task_token: str) -> Iterator[str]:
     declined = ApprovalDeclinedError.__name__
-    yield "From a shell in place of the links, with AWS credentials that may do so:"
+    yield "To approve from a shell instead, with AWS credentials that allow it:"
     yield f"  TASK_TOKEN={shlex.quote(task_token)}"
     yield (
         f"  aws stepfunctions send-task-success --region {region} "
         "--task-token \"$TASK_TOKEN\" --task-output '{}'"
     )
-    yield "or, to decline:"
+    yield "To decline from a shell:"
     yield (
         f"  aws stepfunctions send-task-failure --region {region} "
         f"--task-token \"$TASK_TOKEN\" --error {declined} --cause 'Declined by hand.'"

@@ -1,6 +1,6 @@
-"""The pages behind a link: no script, nothing from elsewhere, and nothing of a repository as HTML.
+"""The pages that a link opens: no scripts, no external resources, all repository text escaped.
 
-What a page of a refusal says depends on nothing that is stored.
+The page for a refused request contains nothing from the table.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import jinja2
 
 from model_import.approval.decision import Decision
-from model_import.approval.record import Told
+from model_import.approval.record import Reply
 
 if TYPE_CHECKING:
     from model_import.approval.record import Approval
@@ -43,19 +43,19 @@ HEADERS: Final = {
     "x-frame-options": "DENY",
     "x-robots-tag": "noindex, nofollow",
 }
-"""Of every page: the link is a secret, and a click on the button is the person's own."""
+"""For every page: they keep the link secret and prevent clickjacking."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What is answered."""
+    """An HTTP status and an HTML document."""
 
     status: HTTPStatus
     html: str
 
 
 def show(approval: Approval, decision: Decision) -> Page:
-    """Return the page of a request as it stands, seen by the link of a decision."""
+    """Return the page that shows a request to a person with the link of a decision."""
     if approval.decision is None or _is_half_done(approval, decision):
         return _question(approval, decision)
     done = approval.decision.done
@@ -64,16 +64,16 @@ def show(approval: Approval, decision: Decision) -> Page:
         return _make(
             HTTPStatus.CONFLICT,
             f"Already {done}",
-            f"This import was {done} at {at}, and that stands. Nothing was changed by this link.",
+            f"This import was {done} at {at}. That decision stands, and this link changed nothing.",
             approval=approval,
         )
-    if approval.told is Told.REFUSED:
+    if approval.reply is Reply.REFUSED:
         return _make(
             HTTPStatus.GONE,
             "No longer waiting",
-            f"This import was {done} here at {at}, and its execution takes no answer any more: it "
-            "was answered before, was stopped, or waited for too long. Look at the execution to "
-            "see what became of it.",
+            f"This import was {done} here at {at}, but its execution no longer accepts an answer: "
+            "it was answered before, was stopped, or waited for too long. Open the execution to "
+            "see how it ended.",
             approval=approval,
         )
     return _make(
@@ -85,8 +85,10 @@ def show(approval: Approval, decision: Decision) -> Page:
 
 
 _CONSEQUENCES: Final = {
-    Decision.APPROVE: "Its execution goes on: the weights are moved, then imported.",
-    Decision.DECLINE: "Its execution ends as ApprovalDeclinedError. Nothing was moved or imported.",
+    Decision.APPROVE: "Its execution continues: it transfers the weights, then imports them.",
+    Decision.DECLINE: (
+        "Its execution fails with ApprovalDeclinedError. Nothing was transferred or imported."
+    ),
 }
 _BUTTONS: Final = {
     Decision.APPROVE: "Approve this import",
@@ -99,17 +101,17 @@ _QUESTIONS: Final = {
 
 
 def _is_half_done(approval: Approval, decision: Decision) -> bool:
-    """Return whether the decision is written and nobody has come to tell the execution."""
-    return approval.decision is decision and approval.told is None
+    """Return whether the decision is recorded but has not been sent to the execution."""
+    return approval.decision is decision and approval.reply is None
 
 
 def _question(approval: Approval, decision: Decision) -> Page:
     until = _moment(approval.expires_at)
-    text = f"The button decides, and nothing else. The import waits until {until}."
+    text = f"Only the button decides. The execution waits until {until}."
     if approval.decision:
         text = (
-            f"This import was {decision.done}, and its execution was not told yet. "
-            "Press the button again."
+            f"This import was {decision.done}, but its execution has not received the decision "
+            "yet. Press the button again."
         )
     return _make(
         HTTPStatus.OK,
@@ -143,34 +145,34 @@ def _moment(unix_time: int) -> str:
     return f"{datetime.fromtimestamp(unix_time, UTC):%Y-%m-%d %H:%M} UTC"
 
 
-_OTHERWISE: Final = (
-    "Whoever may use the AWS account can still answer, with the command in the same message, for "
-    "as long as the execution waits."
+_SHELL_STILL_WORKS: Final = (
+    "While the execution waits, anyone with access to the AWS account can still answer with the "
+    "command in the same message."
 )
 INVALID: Final = _make(
     HTTPStatus.FORBIDDEN,
     "This link is not valid",
-    "It was cut, changed or signed with a secret that has gone. Copy the whole link from the "
-    f"message again. {_OTHERWISE}",
+    "It was cut off or changed, or its signing secret was replaced. Copy the whole link from the "
+    f"message again. {_SHELL_STILL_WORKS}",
 )
 EXPIRED: Final = _make(
     HTTPStatus.GONE,
     "This link has expired",
-    "The import waits for approval no longer. To have it, start it again.",
+    "The execution no longer waits for approval. To import the model, start another execution.",
 )
 UNKNOWN: Final = _make(
     HTTPStatus.NOT_FOUND,
-    "Nothing is known of this request",
-    f"It was removed from the stack's table. {_OTHERWISE}",
+    "This request was not found",
+    f"It was removed from the stack's table. {_SHELL_STILL_WORKS}",
 )
 METHOD_REFUSED: Final = _make(
     HTTPStatus.METHOD_NOT_ALLOWED,
-    "This cannot be asked here",
-    "Open the link in a browser, and press the button.",
+    "This method is not allowed",
+    "Open the link in a browser and press the button.",
 )
 UNAVAILABLE: Final = _make(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "Not done yet",
-    "AWS did not answer. Open the link again and press the button: a decision is made once, "
-    "however often it is asked for. The log of the stack's functions says why.",
+    "AWS did not answer. Open the link again and press the button. You can press it more than "
+    "once: a decision is made only once. The log of the stack's functions shows the cause.",
 )

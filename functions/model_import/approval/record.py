@@ -1,7 +1,7 @@
-"""What is known of a request for approval: an item in DynamoDB, which goes when its links expire.
+"""A request for approval: an item in DynamoDB, which is deleted when its links expire.
 
-Its `state` is "open" until one decision is written, on the condition that none is there. The task
-token is kept until the execution has been told.
+Its `state` is "open" until a conditional write records the one decision. The item keeps the task
+token until Step Functions has replied.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _OPEN: Final = "open"
 _STATES: Final = {decision.done: decision for decision in Decision}
 
 
-class Told(StrEnum):
-    """What Step Functions said when the decision was passed on."""
+class Reply(StrEnum):
+    """The reply of Step Functions to the decision, as the item's `told` stores it."""
 
-    TAKEN = "taken"
+    ACCEPTED = "taken"
     REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """One request; times are Unix times. `told` is None until Step Functions has answered."""
+    """One request; times are Unix times. `reply` is None until Step Functions has replied."""
 
     approval_id: str
     execution_arn: str
@@ -41,16 +41,16 @@ class Approval:
     task_token: str | None
     decision: Decision | None = None
     decided_at: int | None = None
-    told: Told | None = None
+    reply: Reply | None = None
 
     @property
     def execution_name(self) -> str:
-        """Return what a person finds the execution by; the ARN has the account, too."""
+        """Return the name of the execution; its ARN would show the account id."""
         return self.execution_arn.rpartition(":")[2]
 
 
 def store_request(table: Table, approval: Approval) -> None:
-    """Write a request on which nothing is decided.
+    """Write a request without a decision.
 
     Raises:
         ClientError: DynamoDB refused.
@@ -69,7 +69,7 @@ def store_request(table: Table, approval: Approval) -> None:
 
 
 def find_request(table: Table, approval_id: str) -> Approval | None:
-    """Return a request as it stands.
+    """Return the current state of a request, or None if there is no such request.
 
     Raises:
         ClientError: DynamoDB refused.
@@ -86,12 +86,12 @@ def find_request(table: Table, approval_id: str) -> Approval | None:
         task_token=item.get("task_token"),
         decision=_STATES.get(item["state"]),
         decided_at=int(item["decided_at"]) if "decided_at" in item else None,
-        told=Told(item["told"]) if "told" in item else None,
+        reply=Reply(item["told"]) if "told" in item else None,
     )
 
 
 def record_decision(table: Table, approval_id: str, decision: Decision, at: int) -> None:
-    """Write a decision, unless there is one or no such request.
+    """Write a decision, unless the request has one or does not exist.
 
     Raises:
         ClientError: DynamoDB refused.
@@ -106,8 +106,8 @@ def record_decision(table: Table, approval_id: str, decision: Decision, at: int)
     )
 
 
-def record_told(table: Table, approval_id: str, told: Told) -> None:
-    """Write what Step Functions said; that it took the decision stays, whoever asks again.
+def record_reply(table: Table, approval_id: str, reply: Reply) -> None:
+    """Write the reply of Step Functions; a later refusal does not replace ACCEPTED.
 
     Raises:
         ClientError: DynamoDB refused.
@@ -115,13 +115,13 @@ def record_told(table: Table, approval_id: str, told: Told) -> None:
     _update_if(
         table,
         approval_id,
-        update="SET told = :told REMOVE task_token",
-        condition="attribute_exists(approval_id) AND NOT told = :taken",
-        values={":told": told, ":taken": Told.TAKEN},
+        update="SET told = :reply REMOVE task_token",
+        condition="attribute_exists(approval_id) AND NOT told = :accepted",
+        values={":reply": reply, ":accepted": Reply.ACCEPTED},
     )
 
 
-def _update_if(  # noqa: PLR0913 – one a part of the request
+def _update_if(  # noqa: PLR0913 – one for each part of the request
     table: Table,
     approval_id: str,
     *,
@@ -130,7 +130,7 @@ def _update_if(  # noqa: PLR0913 – one a part of the request
     values: dict[str, Any],
     names: dict[str, str] | None = None,
 ) -> None:
-    """Update an item, or leave it as it is where the condition does not hold."""
+    """Update an item if the condition holds."""
     try:
         table.update_item(
             Key={"approval_id": approval_id},

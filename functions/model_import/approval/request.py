@@ -1,4 +1,4 @@
-"""An execution that waits, to a message with which a person lets it go on or ends it."""
+"""Asks people to approve an execution that waits for their decision."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _ID_BYTES: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class ApprovalSettings:
-    """Of a stack: where links lead, who is asked, and for how many seconds a request is open."""
+    """The URL of the links, the topic to publish to, and how long a request stays open."""
 
     url: str
     topic_arn: str
@@ -43,7 +43,7 @@ class ApprovalSettings:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalRequester:
-    """Asks for approval; every time it is asked to, with links of their own."""
+    """Requests approvals; each request has its own links."""
 
     settings: ApprovalSettings
     secret: RotatedSecret
@@ -59,14 +59,14 @@ class ApprovalRequester:
         plan: Plan,
         findings: list[dict[str, Any]],
     ) -> str:
-        """Record a request, put the event of it, then tell people; return the request's id.
+        """Record a request, put its event, then publish the message; return the request's id.
 
-        The message comes last: a link that somebody has belongs to a request that stands.
+        The message comes last, so every published link belongs to a recorded request.
 
         Raises:
-            PermissionMissingError: The caller may not do one of these.
+            PermissionMissingError: IAM does not allow one of these calls.
             AwsUnavailableError: Secrets Manager, DynamoDB, EventBridge or SNS did not answer.
-            SecretEmptyError: There is nothing to sign with.
+            SecretEmptyError: The secret that signs links is empty.
         """
         approval = Approval(
             approval_id=secrets.token_hex(_ID_BYTES),
@@ -84,7 +84,7 @@ class ApprovalRequester:
         return approval.approval_id
 
     def _put_event(self, approval: Approval, plan: Plan, findings: list[dict[str, Any]]) -> None:
-        """Tell what waits, to whom it may concern; nothing in it decides."""
+        """Put the event that an execution waits; it contains no link and no task token."""
         detail = {
             "repo_id": plan.wanted.repo_id,
             "commit": plan.wanted.commit,

@@ -1,4 +1,4 @@
-"""What a person is asked to approve, in words."""
+"""The import that a person is asked to approve, in words."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _NOTES_AT_MOST: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class ApprovalSubject:
-    """An import before it begins: figures by their labels, and what preflight found, errors none.
+    """An import before it starts: figures by label, and preflight's findings as notes.
 
-    `more_notes` counts findings that are left out.
+    `more_notes` counts the findings without a note.
     """
 
     repo_id: str

@@ -39,7 +39,7 @@ from model_import.approval import page
 from model_import.approval.decision import Decision
 from model_import.approval.link import DecisionLink, read_link
 from model_import.approval.message import approval_message
-from model_import.approval.record import Approval, Told, find_request
+from model_import.approval.record import Approval, Reply, find_request
 from model_import.approval.request import ApprovalRequester, ApprovalSettings
 from model_import.approval.subject import ApprovalSubject
 from model_import.assessment.plan import Plan
@@ -200,7 +200,7 @@ def test_an_execution_that_waits_no_longer_is_no_error(
         assert "No longer waiting" in shown.html
     found = find_request(request_.table, request_.approval.approval_id)
     assert found is not None
-    assert (found.told, found.task_token) == (Told.REFUSED, None)
+    assert (found.reply, found.task_token) == (Reply.REFUSED, None)
 
 
 class DiedError(Exception):
@@ -230,7 +230,7 @@ def test_a_decision_that_was_cut_off_is_finished_by_its_link_and_by_no_other(
     if decided:
         # Between telling and recording it, nobody can know whether it was told.
         assert again.status in (HTTPStatus.OK, HTTPStatus.GONE)
-        assert again.status == HTTPStatus.OK or found.told is None
+        assert again.status == HTTPStatus.OK or found.reply is None
 
 
 @pytest.mark.parametrize("at", STEPS)
@@ -266,7 +266,7 @@ def test_a_decision_that_was_not_told_can_be_seen_and_finished(request_: Request
 
     seen = request_.ask(APPROVE, "GET")
 
-    assert "was not told yet" in seen.html
+    assert "has not received the decision" in seen.html
     assert seen.html.count("<button") == 1
 
 
