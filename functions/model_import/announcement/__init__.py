@@ -1,1 +1,1 @@
-"""What people are told of imports and releases, and how it reaches them."""
+"""Announcements of imports and releases, and how they are published."""

@@ -1,4 +1,4 @@
-"""What is announced of each event that a stack puts on the bus."""
+"""Turns the events that a stack puts on the bus into announcements."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _WARNINGS_SHOWN: Final = 20
 
 
 def announcement_of(detail_type: str, at: datetime, detail: dict[str, Any]) -> Announcement:
-    """Return what is announced of an event, whatever it holds.
+    """Return the announcement of an event.
 
-    One of a type that is not known here, or whose detail is not as it should be, is announced as it
-    is: that something happened is not lost.
+    An event of an unknown type, or with an unexpected detail, is announced as JSON, so that no
+    event is lost.
     """
     if compose := _COMPOSERS.get(detail_type):
         try:
             return compose(at, detail)
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
-            pass  # as any other
+            pass  # announced as JSON
     repo_id = str(detail.get("repo_id") or "")
     return Announcement(
         kind=_OTHER,
@@ -57,11 +57,11 @@ def _succeeded(at: datetime, detail: dict[str, Any]) -> Announcement:
     return Announcement(
         kind="succeeded",
         repo_id=_repository(detail),
-        subject=f"{'Imported before' if used else 'Imported'}: {detail['repo_id']}",
+        subject=f"{'Already imported' if used else 'Imported'}: {detail['repo_id']}",
         lines=(
-            f"{_commit(detail)} is {detail['model_name']} on Amazon Bedrock, and it answers.",
+            f"{_commit(detail)} is imported as {detail['model_name']} and passed its smoke test.",
             f"Model: {detail['model_arn']}",
-            _took(at, detail),
+            _duration(at, detail),
             *_forecast(detail),
         ),
         links=(*_playground(detail), _execution(detail), *_manifest(detail)),
@@ -73,13 +73,13 @@ def _failed(at: datetime, detail: dict[str, Any]) -> Announcement:
     return Announcement(
         kind="failed",
         repo_id=str(detail["repo_id"] or ""),
-        subject=f"Import failed: {detail['repo_id'] or 'no repository'} ({detail['error']})",
+        subject=f"Import failed: {detail['repo_id'] or 'unknown repository'} ({detail['error']})",
         lines=(
             f"{detail['error']}: {detail['cause']}",
             "",
-            f"Of {_commit(detail)}.",
-            *([f"Model, which is kept and billed: {kept}"] if kept else []),
-            _took(at, detail),
+            f"Source: {_commit(detail)}",
+            *([f"The model is kept, and its storage is billed: {kept}"] if kept else []),
+            _duration(at, detail),
             *_forecast(detail),
         ),
         links=(_execution(detail), *_playground(detail), *_manifest(detail)),
@@ -92,7 +92,7 @@ def _release_refused(_at: datetime, detail: dict[str, Any]) -> Announcement:
         repo_id=_repository(detail),
         subject=f"Release refused: {detail['repo_id']}",
         lines=(
-            f"{_commit(detail)} was released and is not imported:",
+            f"{_commit(detail)} was released but is not imported:",
             *(f"- {objection}" for objection in detail["objections"]),
         ),
         links=(_execution(detail),),
@@ -104,7 +104,7 @@ def _release_failed(_at: datetime, detail: dict[str, Any]) -> Announcement:
     return Announcement(
         kind="release_failed",
         repo_id=repo_id,
-        subject=f"Release failed: {repo_id or 'no repository'} ({detail['error']})",
+        subject=f"Release failed: {repo_id or 'unknown repository'} ({detail['error']})",
         lines=(f"{detail['error']}: {detail['cause']}",),
         links=(_execution(detail),),
     )
@@ -117,18 +117,18 @@ _COMPOSERS: Final[dict[str, Callable[[datetime, dict[str, Any]], Announcement]]]
     "Model Release Refused": _release_refused,
     "Model Release Failed": _release_failed,
 }
-"""By detail type: all that the state machines put themselves."""
+"""By detail type, for every event that the state machines put."""
 
 
 def _repository(detail: dict[str, Any]) -> str:
     if not isinstance(detail["repo_id"], str):
-        raise TypeError("The event names no repository")
+        raise TypeError("The event does not name a repository")
     return detail["repo_id"]
 
 
 def _commit(detail: dict[str, Any]) -> str:
-    """Return repository and commit; either may be missing from what failed early."""
-    repo_id, commit = detail.get("repo_id") or "no repository", detail.get("commit")
+    """Return repository and commit; an import that failed early may lack either."""
+    repo_id, commit = detail.get("repo_id") or "unknown repository", detail.get("commit")
     return f"{repo_id} at {commit}" if commit else str(repo_id)
 
 
@@ -136,8 +136,8 @@ def _moment(iso: str) -> str:
     return f"{datetime.fromisoformat(iso).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def _took(at: datetime, detail: dict[str, Any]) -> str:
-    # An event's time has whole seconds, and an execution's start has not.
+def _duration(at: datetime, detail: dict[str, Any]) -> str:
+    # An event's time is in whole seconds, so it can be before the start of a short execution.
     seconds = max(0, round((at - datetime.fromisoformat(detail["started_at"])).total_seconds()))
     return f"Took {duration(seconds)}, from {_moment(detail['started_at'])}."
 

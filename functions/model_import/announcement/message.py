@@ -12,10 +12,10 @@ SUBJECT_CHARACTERS_AT_MOST: Final = 99
 MESSAGE_BYTES_AT_MOST: Final = 256 * 1024
 # The same page: all forms of a message together.
 _TEXT_CHARACTERS_AT_MOST: Final = 40_000
-# As JSON a character takes four bytes at most, six of some kinds that `_printable` takes out.
+# In JSON a character takes at most four bytes, after `_printable` has removed those that take six.
 CHAT_TITLE_CHARACTERS_AT_MOST: Final = 250
 CHAT_CHARACTERS_AT_MOST: Final = 8_000
-# Not confirmed: the form is documented, and these limits were not found in print on 2026-11-24.
+# Not confirmed: AWS documents the format, but no documented limits were found on 2026-11-24.
 # https://docs.aws.amazon.com/chatbot/latest/adminguide/custom-notifs.html
 _ATTRIBUTE_CHARACTERS_AT_MOST: Final = 256
 _CUT: Final = " […]"
@@ -23,7 +23,7 @@ _CUT: Final = " […]"
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Where to go on, and what it is called."""
+    """A URL with its label."""
 
     label: str
     url: str
@@ -31,10 +31,10 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """What one message says.
+    """The content of one message.
 
-    `kind` and `repo_id` are what subscribers filter by. Links are kept whole and stand last,
-    however long the lines are; together they are shorter than 7,000 characters.
+    Subscribers filter by `kind` and `repo_id`. Links come last and are never cut off, whatever the
+    length of the lines; together they are shorter than 7,000 characters.
     """
 
     kind: str
@@ -44,7 +44,7 @@ class Announcement:
     links: tuple[Link, ...] = ()
 
     def request(self) -> dict[str, Any]:
-        """Return what SNS is asked to publish, within its limits whatever is announced."""
+        """Return the parameters of SNS's Publish, always within its limits."""
         forms = {"default": self.text(), "https": json.dumps(self._chat(), ensure_ascii=False)}
         attributes = {"kind": self.kind, "repo_id": self.repo_id}
         return {
@@ -59,19 +59,19 @@ class Announcement:
         }
 
     def title(self) -> str:
-        """Return the subject as a mail may have it: one line of ASCII."""
+        """Return the subject of an email: one line of ASCII."""
         line = " ".join(_printable(self.subject).split())
         ascii_only = line.encode("ascii", "replace").decode()
         return _cut(ascii_only, SUBJECT_CHARACTERS_AT_MOST, "...")
 
     def text(self) -> str:
-        """Return it as a mail reads."""
+        """Return the body of an email."""
         links = [f"{link.label}:\n{link.url}" for link in self.links]
         body = _cut("\n".join(map(_printable, self.lines)), _TEXT_CHARACTERS_AT_MOST)
         return "\n\n".join([body, *links]) + "\n"
 
     def _chat(self) -> dict[str, Any]:
-        """Return a custom notification of Amazon Q Developer in chat, which subscribes by https."""
+        """Return a custom notification for Amazon Q Developer, which subscribes over HTTPS."""
         links = "".join(f"\n<{link.url}|{_quoted(link.label)}>" for link in self.links)
         body = _quoted("\n".join(map(_printable, self.lines)))
         return {
@@ -86,13 +86,13 @@ class Announcement:
 
 
 def _printable(text: str) -> str:
-    """Return text without what XML, a terminal or UTF-8 cannot carry; lines stay."""
+    """Return text without the characters that XML, terminals or UTF-8 reject; lines stay."""
     whole = text.encode("utf-8", "replace").decode()
     return re.sub(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]", " ", whole)
 
 
 def _quoted(text: str) -> str:
-    """Return text in which Slack finds no link and nobody to call, such as `<!channel>`."""
+    """Return text that Slack shows as it is, without links or mentions such as `<!channel>`."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

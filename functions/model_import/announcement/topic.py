@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def publish(sns: SNSClient, topic_arn: str, announcement: Announcement) -> str:
-    """Publish an announcement to all who subscribe; return the message's id.
+    """Publish an announcement to every subscriber; return the message's id.
 
     Raises:
         ClientError: SNS refused.

@@ -102,7 +102,7 @@ def test_a_success_tells_model_time_and_forecast_and_leads_to_the_playground() -
 def test_a_model_that_was_there_is_not_said_to_be_imported_anew() -> None:
     announced = announcement_of("Model Import Succeeded", AT, {**SUCCEEDED, "action": "use"})
 
-    assert announced.subject == "Imported before: acme/Tiny"
+    assert announced.subject == "Already imported: acme/Tiny"
 
 
 def test_a_failure_tells_its_name_and_cause_first() -> None:
@@ -116,7 +116,9 @@ def test_a_failure_tells_its_name_and_cause_first() -> None:
 def test_a_failure_tells_of_the_model_that_it_leaves() -> None:
     detail = {**FAILED, "model_arn": MODEL}
 
-    assert f"kept and billed: {MODEL}" in announcement_of("Model Import Failed", AT, detail).text()
+    announced = announcement_of("Model Import Failed", AT, detail)
+
+    assert f"kept, and its storage is billed: {MODEL}" in announced.text()
     assert "Playground" in labels("Model Import Failed", detail)
 
 
@@ -126,7 +128,7 @@ def test_a_failure_before_anything_was_known_is_announced() -> None:
     announced = announcement_of("Model Import Failed", AT, detail)
 
     assert announced.kind == "failed"
-    assert announced.subject == "Import failed: no repository (ChecksumMismatchError)"
+    assert announced.subject == "Import failed: unknown repository (ChecksumMismatchError)"
     assert announced.repo_id == ""
 
 
