@@ -108,7 +108,7 @@ def test_a_damaged_policy_is_told_and_not_written_over() -> None:
     for arguments in (["add", "acme/a"], ["list"], ["explain", SHIPPED]):
         result = run("watch", *arguments)
         assert result.exit_code == 1
-        assert "no JSON" in result.output
+        assert "not JSON" in result.output
 
 
 def test_a_policy_that_is_gone_is_written_anew() -> None:

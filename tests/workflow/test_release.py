@@ -184,7 +184,7 @@ def test_a_commit_that_was_overtaken_while_it_settled_is_superseded(here: World)
     ("repo_id", "document", "reasons"),
     [
         (REPO_ID, {"watch": ["other/*"]}, ["is not watched: the policy watches other/*"]),
-        (REPO_ID, {"except": ["acme/Tiny*"]}, ["is excepted by acme/Tiny*"]),
+        (REPO_ID, {"except": ["acme/Tiny*"]}, ["is excluded by acme/Tiny*"]),
         (
             REPO_ID,
             {

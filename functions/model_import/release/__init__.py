@@ -1,1 +1,1 @@
-"""From a release at the Hub to the start of an import, exactly once and under a policy."""
+"""Starts one import for each release on the Hub that the policy accepts."""

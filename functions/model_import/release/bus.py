@@ -1,4 +1,4 @@
-"""Events of releases on the default bus."""
+"""Puts the events of releases on the default bus."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ MODEL_RELEASED: Final = "Model Released"
 
 
 def publish_releases(events: EventBridgeClient, releases: Iterable[Release]) -> None:
-    """Put a `Model Released` event for each release; a release may be told more than once.
+    """Put a `Model Released` event for each release; duplicates are harmless.
 
     Raises:
-        EventNotPublishedError: EventBridge took some of them only, or none.
+        EventNotPublishedError: EventBridge accepted only some of them, or none.
         ClientError: EventBridge refused.
     """
     details = ({"repo_id": release.repo_id, "revision": release.commit} for release in releases)

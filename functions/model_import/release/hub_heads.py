@@ -1,4 +1,4 @@
-"""Where the repositories of an author stand, asked of the Hub in few requests and bounded time."""
+"""Reads the newest commits of an author's repositories in few requests and limited time."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 _REQUEST_SECONDS_AT_MOST: Final = 30
-_EXACT_AT_MOST: Final = 2
-"""So many repositories of an author are asked after one by one; for more, one list is cheaper."""
+_SINGLE_REQUESTS_AT_MOST: Final = 2
+"""Up to so many repositories are requested one by one; for more, one list is cheaper."""
 
 _WAITS_SECONDS: Final = (1, 2, 4, 8, 8)
-"""Between tries, where the Hub does not ask for another wait; as huggingface_hub waits."""
+"""Between tries, unless the Hub asks for another wait; the same as in huggingface_hub."""
 
 _TRANSIENT: Final = (408, 429, 500, 502, 503, 504)
 _TRANSIENT_ERRORS: Final = (
@@ -36,18 +36,18 @@ _TRANSIENT_ERRORS: Final = (
     httpx2.RemoteProtocolError,
 )
 _WILDCARDS: Final = frozenset("*?")
-_BROUGHT_IN_VAIN: Final = "the request budget of this window is spent"
+_LIMIT_REACHED: Final = "the Hub's request limit for this window is reached"
 
 
 class OutOfTimeError(Exception):
-    """The time that a run has is over, or what the Hub asks to wait for is beyond it."""
+    """The run is out of time, or the Hub asks for a wait past its end."""
 
 
 @dataclass(slots=True)
 class BoundedRequests:
-    """Hooks for the client of one run that let no request, and no wait, pass `ends_at`.
+    """Hooks for the client of one run that end every request and every wait by `ends_at`.
 
-    The Hub may ask for a wait of up to five minutes by its `RateLimit` header.
+    The Hub's `RateLimit` header may ask for a wait of up to five minutes.
     """
 
     ends_at: float
@@ -55,7 +55,7 @@ class BoundedRequests:
     count: int = field(default=0, init=False)
 
     def client(self, transport: httpx2.BaseTransport | None = None) -> httpx2.Client:
-        """Return a client with the hooks, to be closed with the run."""
+        """Return a client with the hooks; the caller closes it."""
         hooks: dict[str, list[Callable[..., None]]] = {
             "request": [self._before],
             "response": [self._after],
@@ -77,20 +77,22 @@ class BoundedRequests:
         limit = parse_ratelimit_headers(response.headers)
         if limit and self.clock() + limit.reset_in_seconds + 1 >= self.ends_at:
             seconds = limit.reset_in_seconds
-            raise OutOfTimeError(f"{_BROUGHT_IN_VAIN}; the next begins in {seconds} s")
+            raise OutOfTimeError(f"{_LIMIT_REACHED}; the next window starts in {seconds} s")
 
 
-def are_asked_one_by_one(patterns: Iterable[str]) -> bool:
-    """Return whether an author's repositories are few enough, and all named in full."""
+def are_requested_one_by_one(patterns: Iterable[str]) -> bool:
+    """Return whether the patterns of an author are few, and all of them full names."""
     named = tuple(patterns)
-    return len(named) <= _EXACT_AT_MOST and not any(_WILDCARDS & set(name) for name in named)
+    return len(named) <= _SINGLE_REQUESTS_AT_MOST and not any(
+        _WILDCARDS & set(name) for name in named
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class ModelApi:
-    """The models of a Hub, asked for with a client of one's own.
+    """Reads the models of a Hub with its own client.
 
-    huggingface_hub has one client for the whole process: the limits of a run would outlive it.
+    huggingface_hub has one client for the whole process, which would keep the limits of a run.
     """
 
     client: httpx2.Client
@@ -122,14 +124,14 @@ class ModelApi:
                 continue
             if answer.status_code not in _TRANSIENT:
                 break
-            self.sleep(_asked_wait_seconds(answer) or wait_seconds)
+            self.sleep(_requested_wait_seconds(answer) or wait_seconds)
         else:
             answer = self.client.get(url, headers=headers)
         hf_raise_for_status(answer)
         return answer
 
 
-def _asked_wait_seconds(answer: httpx2.Response) -> int | None:
+def _requested_wait_seconds(answer: httpx2.Response) -> int | None:
     limit = parse_ratelimit_headers(answer.headers)
     if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS and limit and limit.remaining == 0:
         return limit.reset_in_seconds + 1
@@ -138,16 +140,16 @@ def _asked_wait_seconds(answer: httpx2.Response) -> int | None:
 
 
 def read_heads(api: ModelApi, author: str, patterns: tuple[str, ...]) -> tuple[Release, ...]:
-    """Return the newest commit of each repository of an author; only of those named, if few.
+    """Return the newest commit of each repository of an author, or only of a few named ones.
 
     Raises:
-        OutOfTimeError: The run has no time for it.
+        OutOfTimeError: The run is out of time.
         HubAccessRefusedError: The token is not valid.
-        HubUnavailableError: The Hub did not answer, or answered with a fault of its own.
+        HubUnavailableError: The Hub did not answer, or answered with a temporary failure.
     """
     what = f"the models of {author!r}"
     with translate_client_errors(what, "list of models", with_token=bool(api.token)):
-        if are_asked_one_by_one(patterns):
+        if are_requested_one_by_one(patterns):
             return tuple(_named_heads(api, patterns))
         return tuple(_heads(api.models_of(author)))
 
@@ -157,7 +159,7 @@ def _named_heads(api: ModelApi, repo_ids: Iterable[str]) -> Iterator[Release]:
         try:
             model = api.model(repo_id)
         except RepositoryNotFoundError:
-            continue  # one that is not there, or not yet, has no release
+            continue  # deleted, or not created yet
         yield from _heads([model])
 
 

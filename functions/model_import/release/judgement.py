@@ -1,4 +1,4 @@
-"""Whether a release is imported: the policy first, then the Hub, then what Bedrock would say."""
+"""Judges a release: first by the policy, then by the Hub, then by Bedrock's rules."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What becomes of a release; `objections` are all reasons of a refusal.
+    """The outcome for a release; `objections` has every reason for a refusal.
 
-    Superseded is a commit that the branch has left behind: `commit` is where it is now, and an
-    event of its own tells of that.
+    A commit is superseded when the branch has a newer one. Then `commit` is the newest, which has
+    its own event.
     """
 
     outcome: Literal["wanted", "refused", "superseded"]
@@ -41,7 +41,7 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseJudge:
-    """Judges releases of one Hub for one Region; a push to `branch` is a release."""
+    """Judges the releases of one Hub for one Region; a push to `branch` is a release."""
 
     hub_endpoint: str
     hub_token: str | None
@@ -52,13 +52,13 @@ class ReleaseJudge:
     def judge(self, release: object, policy: Policy) -> Judgement:
         """Judge a release, given as the input of an import: `{"repo_id": …, "revision": …}`.
 
-        A commit counts while it is the newest of the branch. A branch or a tag stands for its
-        commit, and no revision for the branch.
+        A commit must be the newest of the branch. A branch or a tag is resolved to its commit; the
+        default revision is the tracked branch.
 
         Raises:
-            InvalidInputError: The release is no input of an import.
+            InvalidInputError: The release is not a valid input of an import.
             RepositoryNotFoundError, RepositoryGatedError, RevisionNotFoundError,
-            HubAccessRefusedError, HubUnavailableError: As of the Hub.
+            HubAccessRefusedError, HubUnavailableError: The Hub does not serve the repository.
         """
         request = ImportRequest.from_input(release)
         if not policy.watches(request.repo_id):
@@ -80,7 +80,7 @@ class ReleaseJudge:
     def _objections(
         self, request: ImportRequest, snapshot: Snapshot, policy: Policy
     ) -> tuple[str, ...]:
-        # A renamed repository answers under its present name, which has to be watched too.
+        # A renamed repository answers with its current name, which the policy must watch too.
         if not policy.watches(snapshot.source.repo_id):
             return policy.objections_to_name(snapshot.source.repo_id)
         assessment = assess(

@@ -1,4 +1,4 @@
-"""What a deployer wants imported by itself: one document, checked by policy.schema.json."""
+"""The policy for automatic imports: a document that policy.schema.json validates."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ SCHEMA: Final = Path(__file__).with_name("policy.schema.json")
 
 @dataclass(frozen=True, slots=True)
 class ReleasedModel:
-    """What a policy judges a release by; None is what is not known, and is refused.
+    """The facts that a policy judges; a limit refuses None, which means unknown.
 
-    Preflight judges the licence, by the policy's rules.
+    Preflight judges the licence by the policy's rules.
     """
 
     repo_id: str
@@ -39,7 +39,7 @@ class ReleasedModel:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Which releases become imports; the schema says what each field means."""
+    """Which releases are imported; the schema documents each field."""
 
     watch: tuple[str, ...]
     settle_seconds: int
@@ -55,15 +55,15 @@ class Policy:
         """Read the document.
 
         Raises:
-            PolicyInvalidError: It is no JSON, or not as the schema says; the message says where.
+            PolicyInvalidError: It is not JSON or does not match the schema; the message says where.
         """
         try:
             document = json.loads(text)
-            _validator()(document)
+            _schema()(document)
         except fastjsonschema.JsonSchemaException as error:
             raise PolicyInvalidError(str(error)) from None
         except (ValueError, RecursionError) as error:
-            raise PolicyInvalidError(f"the document is no JSON ({error})") from None
+            raise PolicyInvalidError(f"the document is not JSON ({error})") from None
         return cls(
             watch=tuple(document["watch"]),
             settle_seconds=document["settle_seconds"],
@@ -76,11 +76,11 @@ class Policy:
         )
 
     def watches(self, repo_id: str) -> bool:
-        """Return whether releases of a repository are looked at, before anything is known of it."""
+        """Return whether the policy watches a repository, by its name alone."""
         return bool(_matching(repo_id, self.watch)) and not _matching(repo_id, self.excluded)
 
     def patterns_by_author(self) -> dict[str, tuple[str, ...]]:
-        """Return what is watched of each organisation or user."""
+        """Return the watched patterns of each organisation or user."""
         grouped: dict[str, list[str]] = {}
         spelling: dict[str, str] = {}
         for pattern in self.watch:
@@ -89,15 +89,15 @@ class Policy:
         return {author: tuple(patterns) for author, patterns in grouped.items()}
 
     def objections(self, model: ReleasedModel) -> tuple[str, ...]:
-        """Return every reason why a release is not imported; none when it is."""
+        """Return every reason against importing a release."""
         return self.objections_to_name(model.repo_id) or tuple(self._unmet_limits(model))
 
     def objections_to_name(self, repo_id: str) -> tuple[str, ...]:
-        """Return why a repository is not watched; nothing when it is."""
+        """Return why a repository is not watched; empty if it is."""
         if self.watches(repo_id):
             return ()
-        if excepting := _matching(repo_id, self.excluded):
-            return (f"{repo_id} is excepted by {', '.join(excepting)}",)
+        if excluding := _matching(repo_id, self.excluded):
+            return (f"{repo_id} is excluded by {', '.join(excluding)}",)
         shown = ", ".join(self.watch[:_PATTERNS_SHOWN]) or "nothing"
         more = len(self.watch) - _PATTERNS_SHOWN
         watched = f"{shown} and {more} more" if more > 0 else shown
@@ -106,16 +106,16 @@ class Policy:
     def _unmet_limits(self, model: ReleasedModel) -> Iterator[str]:
         if self.model_types is not None and model.model_type not in self.model_types:
             accepted = ", ".join(self.model_types)
-            yield f"the model_type is {model.model_type}, and the policy accepts {accepted}"
+            yield f"the model_type is {model.model_type}, but the policy accepts {accepted}"
         bytes_at_most = self.weights_bytes_at_most
         if bytes_at_most is not None and model.weights_bytes > bytes_at_most:
             found = f"{model.weights_bytes:,} bytes"
-            yield f"the weights are {found}, and the policy accepts {bytes_at_most:,}"
+            yield f"the weights have {found}, but the policy accepts at most {bytes_at_most:,}"
         price, price_at_most = model.usd_per_active_hour, self.usd_per_active_hour_at_most
         if price_at_most is not None and (price is None or price > price_at_most):
-            found = "not known" if price is None else f"{price:.2f} USD"
+            found = "unknown" if price is None else f"{price:.2f} USD"
             yield (
-                f"an active hour is forecast at {found}, and the policy accepts "
+                f"the forecast price of an active hour is {found}, but the policy accepts at most "
                 f"{price_at_most:.2f} USD"
             )
 
@@ -124,17 +124,17 @@ def read_policy(ssm: SSMClient, parameter_name: str) -> Policy:
     """Return the policy that the stack's SSM parameter holds.
 
     Raises:
-        PolicyInvalidError: There is no such parameter, or its document is not valid.
+        PolicyInvalidError: The parameter does not exist, or its document is not valid.
     """
     try:
         answer = ssm.get_parameter(Name=parameter_name)
     except ssm.exceptions.ParameterNotFound:
-        raise PolicyInvalidError(f"there is no SSM parameter {parameter_name!r}") from None
+        raise PolicyInvalidError(f"the SSM parameter {parameter_name!r} does not exist") from None
     return Policy.from_json(answer["Parameter"]["Value"])
 
 
 def _matching(repo_id: str, patterns: tuple[str, ...]) -> tuple[str, ...]:
-    # The Hub tells names of different case apart only by redirecting; so does this.
+    # The Hub redirects a name in another case to the same repository.
     folded = repo_id.casefold()
     return tuple(pattern for pattern in patterns if fnmatchcase(folded, pattern.casefold()))
 
@@ -144,7 +144,7 @@ def _texts(value: list[str] | None) -> tuple[str, ...] | None:
 
 
 @functools.cache
-def _validator() -> Callable[[Any], Any]:
-    """Return the check of a document."""
+def _schema() -> Callable[[Any], Any]:
+    """Return the compiled schema."""
     compiled: Callable[[Any], Any] = fastjsonschema.compile(json.loads(SCHEMA.read_text()))
     return compiled

@@ -1,4 +1,4 @@
-"""A release, as the webhook and the watch both tell of it."""
+"""A release, as the webhook and the watch report it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A commit that the tracked branch of a model repository has been moved to."""
+    """The newest commit of the tracked branch of a model repository."""
 
     repo_id: str
     commit: str

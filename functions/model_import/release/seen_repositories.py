@@ -1,8 +1,8 @@
-"""What the scheduled watch has seen: a row a repository, in DynamoDB.
+"""The commits that the scheduled watch has seen, in DynamoDB: one item per repository.
 
-Keys are folded, as the Hub does not tell names of different case apart. No repository can be called
-"." or "..": those rows say of an author that a whole list of theirs is recorded, and of the watch
-which author came last.
+Keys are case-folded, because the Hub ignores the case of names. No repository can be named "." or
+"..". The item "." of an author marks that all repositories of that author are recorded; one item
+".." holds the author whom the watch read last.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _LAST_AUTHOR: Final = {"author": ".", "name": ".."}
 
 @dataclass(frozen=True, slots=True)
 class SeenAuthor:
-    """The commits seen last, by folded repository id, and whether all of the author's are there."""
+    """The last seen commits by case-folded repository id; `is_listed` if they are complete."""
 
     commits: Mapping[str, str]
     is_listed: bool
 
     def commit(self, repo_id: str) -> str | None:
-        """Return the commit at which a repository was seen last."""
+        """Return the last seen commit of a repository."""
         return self.commits.get(repo_id.casefold())
 
 
@@ -41,7 +41,7 @@ class SeenRepositories:
     table: Table
 
     def of(self, author: str) -> SeenAuthor:
-        """Return what was seen of an author."""
+        """Return what the watch has seen of an author."""
         condition = Key("author").eq(author.casefold())
         query = {"KeyConditionExpression": condition, "ConsistentRead": True}
         answer = self.table.query(**query)  # type: ignore[arg-type]  # the stub wants literals
@@ -54,7 +54,7 @@ class SeenRepositories:
         return SeenAuthor(commits, is_listed)
 
     def record(self, heads: Iterable[Release]) -> None:
-        """Remember where repositories stand."""
+        """Record the newest commits of repositories."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         with self.table.batch_writer() as batch:
             for head in heads:
@@ -63,14 +63,14 @@ class SeenRepositories:
                 batch.put_item(Item=row)
 
     def record_as_listed(self, author: str) -> None:
-        """Remember that every repository of an author is recorded: another one will be new."""
+        """Record that all repositories of an author are recorded, so any other one is new."""
         self.table.put_item(Item={"author": author.casefold(), "name": _LISTED})
 
     def last_author(self) -> str | None:
-        """Return the author whom the watch looked at last."""
+        """Return the author whom the watch read last."""
         row = self.table.get_item(Key=_LAST_AUTHOR, ConsistentRead=True).get("Item", {})
         return str(row["value"]) if "value" in row else None
 
     def record_last_author(self, author: str) -> None:
-        """Remember whom the watch looked at last."""
+        """Record the author whom the watch read last."""
         self.table.put_item(Item=_LAST_AUTHOR | {"value": author})

@@ -1,4 +1,4 @@
-"""The scheduled watch: what the policy's authors have at the Hub, against what was seen before."""
+"""The scheduled watch: compares the policy's authors on the Hub with the recorded commits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from model_import.errors import HubUnavailableError
-from model_import.release.hub_heads import OutOfTimeError, are_asked_one_by_one
+from model_import.release.hub_heads import OutOfTimeError, are_requested_one_by_one
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from model_import.release.seen_repositories import SeenAuthor, SeenRepositories
 
 _FAILURES_AT_MOST: Final = 3
-"""Authors in a row that the Hub does not answer for before the run leaves it in peace."""
+"""Failures for so many authors in a row end the run."""
 
 
 @dataclass(frozen=True, slots=True)
 class WatchReport:
-    """What a run did; `left` are the authors that the next run begins with."""
+    """The result of a run; the next run starts with the authors in `left`."""
 
     authors: int
     repositories: int
@@ -34,8 +34,9 @@ class WatchReport:
 class Watch:
     """One run of the watch.
 
-    `read_heads` asks the Hub for (author, patterns); `publish` tells of releases. An event is put
-    before its commit is recorded, so a run that dies in between tells twice and never not at all.
+    `read_heads` takes an author and its patterns; `publish` puts the events of releases. The event
+    is put before the commit is recorded. A run that stops in between publishes a release twice,
+    but never loses one.
     """
 
     policy: Policy
@@ -44,23 +45,23 @@ class Watch:
     publish: Callable[[Sequence[Release]], None]
 
     def run(self) -> WatchReport:
-        """Look at every author in turn, for as long as there is time and the Hub answers."""
+        """Read one author after the other, while there is time and the Hub answers."""
         patterns = self.policy.patterns_by_author()
         last = self.seen.last_author()
-        waiting = _in_turn(sorted(patterns), last)
-        looked_at, repositories, failures = 0, 0, 0
+        waiting = _starting_after(sorted(patterns), last)
+        authors_read, repositories, failures = 0, 0, 0
         released: list[Release] = []
         why_left = None
         while waiting and why_left is None:
             author = waiting[0]
-            # Before the look: an author on whom a run comes to grief is not the first of the next.
+            # Recorded before reading: if this author ends the run, the next starts with another.
             self.seen.record_last_author(author)
             try:
                 heads = self.read_heads(author, patterns[author])
             except OutOfTimeError as error:
                 why_left = str(error)
-                # Its turn comes first next time, unless all of this time was not enough for it.
-                if looked_at and last is not None:
+                # The next run starts with this author, unless a whole run was too short for it.
+                if authors_read and last is not None:
                     self.seen.record_last_author(last)
                 continue
             except HubUnavailableError as error:
@@ -71,9 +72,9 @@ class Watch:
                 failures = 0
                 repositories += len(heads)
                 released += self._compare(author, patterns[author], heads)
-            looked_at, last = looked_at + 1, author
+            authors_read, last = authors_read + 1, author
             waiting = waiting[1:]
-        return WatchReport(looked_at, repositories, tuple(released), tuple(waiting), why_left)
+        return WatchReport(authors_read, repositories, tuple(released), tuple(waiting), why_left)
 
     def _compare(
         self, author: str, patterns: tuple[str, ...], heads: Sequence[Release]
@@ -83,19 +84,19 @@ class Watch:
         released = [head for head in moved if self._is_release(head, before)]
         if released:
             self.publish(released)
-        # What the policy does not name is recorded too: once it does, only the next push counts.
+        # Unwatched ones are recorded too: once the policy adds one, its next push is a release.
         self.seen.record(moved)
-        if not before.is_listed and not are_asked_one_by_one(patterns):
+        if not before.is_listed and not are_requested_one_by_one(patterns):
             self.seen.record_as_listed(author)
         return released
 
     def _is_release(self, head: Release, before: SeenAuthor) -> bool:
-        """Return whether a commit is news; on first sight only a new repository's is."""
+        """Return whether to publish a new commit; a first seen one only of a new repository."""
         is_known = before.is_listed or before.commit(head.repo_id) is not None
         return (is_known or self.policy.import_first_seen) and self.policy.watches(head.repo_id)
 
 
-def _in_turn(authors: list[str], last: str | None) -> list[str]:
-    """Return the authors that come after the last one, then the others."""
+def _starting_after(authors: list[str], last: str | None) -> list[str]:
+    """Return the authors that follow the last one, then the others."""
     after = [author for author in authors if last is not None and author > last]
     return after + [author for author in authors if author not in after]

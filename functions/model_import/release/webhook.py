@@ -1,4 +1,4 @@
-"""A delivery of a Hub webhook: bytes and headers in, a release out, or nothing.
+"""Reads the release from a delivery of a Hub webhook.
 
 Payloads, version 3: https://huggingface.co/docs/hub/webhooks
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from model_import.aws.rotated_secret import RotatedSecret
 
 BODY_BYTES_AT_MOST: Final = 256 * 1024
-"""Far above a documented payload, which is about 2 kB."""
+"""A documented payload has about 2 kB."""
 
 _CONTENT: Final = "repo.content"
 _BRANCH: Final = "refs/heads/"
@@ -26,37 +26,37 @@ _REPO_ID: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}",
 
 
 class MalformedDeliveryError(ValueError):
-    """The body is not a webhook payload of the Hub; the message says what is missing."""
+    """The body is not a webhook payload of the Hub; the message says why."""
 
 
 def has_secret(given: str, secret: RotatedSecret) -> bool:
-    """Return whether a delivery is the Hub's, which sends the secret itself in X-Webhook-Secret."""
-    # Headers are Latin-1 on the wire; a comparison of texts would raise outside ASCII.
+    """Return whether a delivery has the secret, which the Hub sends in X-Webhook-Secret."""
+    # Headers are Latin-1, and compare_digest raises on texts outside ASCII.
     return secret.admits(functools.partial(hmac.compare_digest, given.encode(errors="replace")))
 
 
 def read_release(body: bytes, branch: str) -> Release | None:
-    """Return the release that a delivery tells of, or None when it tells of something else.
+    """Return the release in a delivery, or None if it reports something else.
 
-    Deleted branches, tags, pull requests, discussions, settings, moves of a repository and other
-    kinds of repositories are no releases; nor is what a later version of the payload may add.
+    Deleted branches, tags, pull requests, discussions, settings, moved repositories and other
+    kinds of repositories are not releases; nor is anything that a later payload version adds.
 
     Raises:
-        MalformedDeliveryError: It is no JSON object with an event and a repository.
+        MalformedDeliveryError: It is not a JSON object with an event and a repository.
     """
     payload = _object(body)
     event, repository = payload.get("event"), payload.get("repo")
     if not isinstance(event, dict) or not isinstance(event.get("scope"), str):
-        raise MalformedDeliveryError("no event.scope")
+        raise MalformedDeliveryError("event.scope is missing")
     if not isinstance(repository, dict) or not isinstance(repository.get("type"), str):
-        raise MalformedDeliveryError("no repo.type")
+        raise MalformedDeliveryError("repo.type is missing")
     if not _is_push(event) or repository["type"] != "model":
         return None
     repo_id = repository.get("name")
     if not isinstance(repo_id, str):
-        raise MalformedDeliveryError("no repo.name")
+        raise MalformedDeliveryError("repo.name is missing")
     commit = _commit_of(payload.get("updatedRefs"), branch)
-    # A model of the Hub itself, such as "gpt2", has no organisation; it cannot be imported by name.
+    # A legacy model such as "gpt2" has no organisation, which an import requires.
     if commit is None or not _REPO_ID.fullmatch(repo_id):
         return None
     return Release(repo_id, commit)
@@ -64,18 +64,18 @@ def read_release(body: bytes, branch: str) -> Release | None:
 
 def _object(body: bytes) -> dict[str, Any]:
     if len(body) > BODY_BYTES_AT_MOST:
-        raise MalformedDeliveryError(f"more than {BODY_BYTES_AT_MOST} bytes")
+        raise MalformedDeliveryError(f"the body exceeds {BODY_BYTES_AT_MOST} bytes")
     try:
         payload = json.loads(body)
     except (ValueError, RecursionError):
-        raise MalformedDeliveryError("no JSON") from None
+        raise MalformedDeliveryError("the body is not JSON") from None
     if not isinstance(payload, dict):
-        raise MalformedDeliveryError("no JSON object")
+        raise MalformedDeliveryError("the body is not a JSON object")
     return payload
 
 
 def _is_push(event: dict[str, Any]) -> bool:
-    """Return whether the content has changed.
+    """Return whether the content of the repository changed.
 
     "Narrower scopes may be added; they are to be treated as an update of the broader one."
     """
@@ -86,7 +86,7 @@ def _is_push(event: dict[str, Any]) -> bool:
 
 
 def _commit_of(updated_refs: object, branch: str) -> str | None:
-    """Return where the branch has been moved to; a deletion has no new commit."""
+    """Return the new commit of the branch; a deletion has none."""
     if not isinstance(updated_refs, list):
         return None
     for update in updated_refs:

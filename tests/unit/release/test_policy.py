@@ -35,9 +35,11 @@ def test_every_reason_is_told_at_once() -> None:
 
     family, size, price = strict.objections(MODEL)
 
-    assert family == "the model_type is llama, and the policy accepts mistral"
-    assert size == "the weights are 2,000,000 bytes, and the policy accepts 1"
-    assert price == "an active hour is forecast at 10.50 USD, and the policy accepts 1.00 USD"
+    assert family == "the model_type is llama, but the policy accepts mistral"
+    assert size == "the weights have 2,000,000 bytes, but the policy accepts at most 1"
+    assert price == (
+        "the forecast price of an active hour is 10.50 USD, but the policy accepts at most 1.00 USD"
+    )
 
 
 def test_a_price_that_is_not_known_is_above_any_limit() -> None:
@@ -45,7 +47,7 @@ def test_a_price_that_is_not_known_is_above_any_limit() -> None:
         ReleasedModel("acme/x", "llama", 1, None)
     )
 
-    assert "is forecast at not known" in reason
+    assert "active hour is unknown" in reason
 
 
 @pytest.mark.parametrize(
@@ -74,7 +76,7 @@ def test_names_are_matched_as_the_hub_tells_them_apart(
 def test_why_a_name_is_not_watched_is_told() -> None:
     found = policy(**{"except": ["acme/*-GGUF"]})
 
-    assert found.objections_to_name("acme/x-GGUF") == ("acme/x-GGUF is excepted by acme/*-GGUF",)
+    assert found.objections_to_name("acme/x-GGUF") == ("acme/x-GGUF is excluded by acme/*-GGUF",)
     (reason,) = found.objections_to_name("other/x")
     assert reason == "other/x is not watched: the policy watches acme/*"
 
@@ -88,8 +90,8 @@ def test_patterns_of_one_author_in_any_case_are_one_group() -> None:
 @pytest.mark.parametrize(
     ("document", "where"),
     [
-        ("", "no JSON"),
-        ("[" * 100_000, "no JSON"),
+        ("", "not JSON"),
+        ("[" * 100_000, "not JSON"),
         ("[]", "must be object"),
         ('{"watch": []}', "settle_seconds"),
         ('{"settle_seconds": 0}', "watch"),
@@ -128,7 +130,9 @@ def test_whatever_the_document_is_it_is_a_policy_or_refused_by_name(document: An
 def test_a_policy_that_is_missing_is_refused_by_name() -> None:
     with mock_aws():
         ssm = boto3.client("ssm")
-        with pytest.raises(PolicyInvalidError, match="no SSM parameter '/model-import"):
+        with pytest.raises(
+            PolicyInvalidError, match="SSM parameter '/model-import/release-policy' does not exist"
+        ):
             read_policy(ssm, "/model-import/release-policy")
         value = '{"watch": ["acme/*"], "settle_seconds": 1}'
         ssm.put_parameter(Name="/model-import/release-policy", Value=value, Type="String")

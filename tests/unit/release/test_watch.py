@@ -232,7 +232,7 @@ def test_the_first_sight_is_told_if_the_policy_asks_for_it(hub: Hub, clock: Cloc
     assert watcher.told == [Release("acme/a", "1")]
 
 
-def test_few_named_repositories_are_asked_one_by_one_and_more_by_one_list(
+def test_few_named_repositories_are_requested_one_by_one_and_more_by_one_list(
     hub: Hub, clock: Clock
 ) -> None:
     Watcher(hub, clock, policy("acme/a", "acme/missing")).run()
@@ -276,7 +276,7 @@ def test_a_run_never_waits_past_its_end_and_the_next_begins_where_it_left_off(
 
     first = watcher.run()
     assert (first.authors, first.left) == (1, ("other", "third"))
-    assert "the request budget of this window is spent" in str(first.why_left)
+    assert "the Hub's request limit for this window is reached" in str(first.why_left)
     assert clock.now < 1
 
     clock.now = WINDOW_SECONDS
