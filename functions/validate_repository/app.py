@@ -15,7 +15,7 @@ from model_import.errors import ModelNotImportableError
 from model_import.preflight.account import AccountClients, check_account
 from model_import.preflight.licence import LicenceRules
 from model_import.request.input import ImportRequest
-from model_import.request.tagging import joined_tags, read_stack_tags
+from model_import.request.tagging import merge_tags, read_stack_tags
 from model_import.sources.hub.snapshot import read_snapshot
 from stack.clients import bedrock, hub_token, settings
 
@@ -47,7 +47,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     logger.append_keys(execution_arn=event["execution_arn"])
     request = ImportRequest.from_input(event["input"])
     stack_tags = read_stack_tags(cloudformation(), settings().stack_id)
-    request = replace(request, tags=joined_tags(stack_tags, request.tags))
+    request = replace(request, tags=merge_tags(stack_tags, request.tags))
     snapshot = read_snapshot(
         settings().hub_endpoint, request.repo_id, request.revision, token=hub_token()
     )

@@ -1,1 +1,1 @@
-"""What an execution asks for: its input, the names and the tags that follow from it."""
+"""The input of an execution, and the names and tags that are derived from it."""

@@ -1,4 +1,4 @@
-"""What an execution is started with: the one edge where its input is checked."""
+"""The input of an execution; it is checked only here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from model_import.bedrock.rules import bedrock_rules
 from model_import.errors import InvalidInputError
 from model_import.request.wanted_import import SOURCE_TAGS
 
-_REPO_ID_CHARACTERS_AT_MOST: Final = 200  # the Hub takes less: its own check says what is wrong
+_REPO_ID_CHARACTERS_AT_MOST: Final = 200  # the Hub accepts less, and says so itself
 _REVISION_CHARACTERS_AT_MOST: Final = 255
 _EXPECT_CHARACTERS_AT_MOST: Final = 1_000
 _PROMPT_CHARACTERS_AT_MOST: Final = 20_000
@@ -21,7 +21,7 @@ _PROMPT_CHARACTERS_AT_MOST: Final = 20_000
 
 @dataclass(frozen=True, slots=True)
 class ImportRequest:
-    """The checked input of an execution; without a `model_name` it is derived from the source."""
+    """The checked input of an execution; if `model_name` is None, it is derived from the source."""
 
     repo_id: str
     revision: str
@@ -36,7 +36,7 @@ class ImportRequest:
         """Check the input of an execution.
 
         Raises:
-            InvalidInputError: It is no object, or a field is unknown, missing or malformed.
+            InvalidInputError: It is not an object, or a field is unknown, missing or malformed.
         """
         if not isinstance(data, dict):
             raise InvalidInputError(f"The input is {data!r:.100}", f"Give a JSON object {_EXAMPLE}")
@@ -69,14 +69,14 @@ def _repo_id(value: object) -> str:
     except HFValidationError as error:
         raise InvalidInputError(f"repo_id is {value!r:.200}", f"{error} {accepted}") from None
     if "/" not in value:
-        raise InvalidInputError(f"repo_id {value!r} names no organisation or user", accepted)
+        raise InvalidInputError(f"repo_id {value!r} has no organisation or user", accepted)
     return value
 
 
 def _revision(value: object) -> str:
     if value is None:
         return "main"
-    # What git refuses in a reference, and nothing that could leave its place in a URL.
+    # The characters that git refuses in a reference, and those that would change a URL.
     if not _is_text(value, _REVISION_CHARACTERS_AT_MOST) or re.search(
         r"[\x00-\x20\x7f~^:?*\[\\%#]|\.\.|//|@\{|^[/.-]|[/.]$", value
     ):
@@ -97,7 +97,7 @@ def _model_name(value: object) -> str | None:
     ):
         raise InvalidInputError(
             f"model_name is {value!r:.100}",
-            f"Bedrock takes 1 to {rules.name_characters_at_most} letters and digits, with single "
+            f"Bedrock accepts 1 to {rules.name_characters_at_most} letters and digits, with single "
             "hyphens or underscores between them, and no dots",
         )
     return value
@@ -109,13 +109,13 @@ def _tags(value: object) -> dict[str, str]:
     rules = bedrock_rules()
     if not isinstance(value, dict):
         raise InvalidInputError(
-            f"tags is {value!r:.100}", 'Give an object of texts: {"team": "nlp"}'
+            f"tags is {value!r:.100}", 'Give an object of strings: {"team": "nlp"}'
         )
     if len(value) > rules.tags_at_most - len(SOURCE_TAGS):
         raise InvalidInputError(
             f"tags has {len(value)} entries",
-            f"{rules.tags_at_most - len(SOURCE_TAGS)} at most: {len(SOURCE_TAGS)} of the "
-            f"{rules.tags_at_most} are set by the import",
+            f"Give at most {rules.tags_at_most - len(SOURCE_TAGS)}: Bedrock accepts "
+            f"{rules.tags_at_most}, and the import sets {len(SOURCE_TAGS)} of them itself",
         )
     for key, text in value.items():
         if not _is_tag_text(key, *rules.tag_key_characters) or _is_reserved(key):
@@ -134,17 +134,18 @@ def _is_tag_text(value: object, at_least: int, at_most: int) -> bool:
 
 
 def _is_reserved(key: object) -> bool:
-    # AWS keeps the prefix to itself, in any case of letters.
+    # AWS reserves the prefix in upper and lower case.
     return key in SOURCE_TAGS or str(key).lower().startswith("aws:")
 
 
 def _tag_rule(key: object) -> str:
     rules = bedrock_rules()
     if _is_reserved(key):
-        return f"The import sets {', '.join(SOURCE_TAGS)} itself, and AWS keeps aws: to itself"
+        return f"The import sets {', '.join(SOURCE_TAGS)} itself, and AWS reserves the prefix aws:"
     return (
-        f"Bedrock takes keys of {rules.tag_key_characters[0]} to {rules.tag_key_characters[1]} and "
-        f"values of {rules.tag_value_characters[0]} to {rules.tag_value_characters[1]} characters: "
+        f"Bedrock accepts keys of {rules.tag_key_characters[0]} to "
+        f"{rules.tag_key_characters[1]} and values of {rules.tag_value_characters[0]} to "
+        f"{rules.tag_value_characters[1]} characters: "
         "ASCII letters, digits, spaces and . _ : / = + @ -"
     )
 
@@ -164,7 +165,7 @@ def _text(data: dict[str, Any], field: str, characters_at_most: int) -> str | No
         return None
     if not _is_text(value, characters_at_most) or not value.strip():
         raise InvalidInputError(
-            f"{field} is {value!r:.100}", f"Give a text of 1 to {characters_at_most} characters"
+            f"{field} is {value!r:.100}", f"Give a string of 1 to {characters_at_most} characters"
         )
     return value
 
@@ -173,6 +174,6 @@ def _is_text(value: object, characters_at_most: int) -> TypeGuard[str]:
     return (
         isinstance(value, str)
         and 0 < len(value) <= characters_at_most
-        # JSON may escape half of a surrogate pair, which no request can carry.
+        # JSON can escape half of a surrogate pair, which UTF-8 cannot encode.
         and not re.search(r"[\ud800-\udfff]", value)
     )

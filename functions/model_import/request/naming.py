@@ -1,4 +1,4 @@
-"""Names on Bedrock, derived from a repository so that a person recognises it."""
+"""Derives names from a repository, in a form that people recognise."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ _EXECUTION_NAME_CHARACTERS_AT_MOST: Final = 80
 def model_name(repo_id: str, commit: str, *, normalise: bool = True) -> str:
     """Return the imported model's name: repository, then the first characters of the commit.
 
-    The same repository and commit always give the same name, and another commit gives another; so
-    does the copy in which nothing is put right.
+    The name is always the same for a repository and commit. Another commit has another name, and
+    so has the copy that is not normalised.
     """
     return _joined(repo_id, commit[:_COMMIT_CHARACTERS] + ("" if normalise else "-as-is"))
 
 
 def source_path(repo_id: str, commit: str, *, normalise: bool = True) -> str:
-    """Return the path under which one copy of a source lies, or is claimed; no slash at its end."""
+    """Return the path under which one copy of a source is staged or claimed, without a final /."""
     return f"{repo_id}/{commit}{'' if normalise else '-as-is'}"
 
 
 def import_key(*identity: str) -> str:
-    """Return a few characters for what makes an import the same import."""
-    # Of the parts none can hold a line break.
+    """Return a short hash of what identifies an import."""
+    # No part can contain a line break.
     return hashlib.sha256("\n".join(identity).encode()).hexdigest()[:_KEY_CHARACTERS]
 
 
 def job_name(imported_model_name: str, key: str, attempt: int) -> str:
-    """Return the import job's name: the model's, the key of the import and the attempt from 1.
+    """Return the import job's name: the model's name, the key of the import, the attempt from 1.
 
-    It is a valid `clientRequestToken` too.
+    It is also a valid `clientRequestToken`.
     """
     return _joined(imported_model_name, f"{key}-{attempt}")
 
 
 def execution_name(repo_id: str, commit: str) -> str:
-    """Return the name of the execution that imports a release: the same one for the same release.
+    """Return the name of the execution that imports a release, always the same for a release.
 
-    Step Functions takes a name once in 90 days, which makes of many deliveries one import. A copy
-    of a repository has the same commits, so the whole of both is in the hash.
+    Step Functions accepts a name once in 90 days, so repeated deliveries start one import. The
+    hash covers repository and commit, because a copy of a repository has the same commits.
     """
     digest = hashlib.sha256(f"{repo_id}\n{commit}".encode()).hexdigest()[:_DIGEST_CHARACTERS]
     suffix = f"{commit[:_COMMIT_CHARACTERS]}-{digest}"

@@ -1,4 +1,4 @@
-"""The identity of an import: which source, in which copy, under which name."""
+"""The identity of an import: its source, its copy and its model name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from model_import.request.input import ImportRequest
 
 SOURCE_TAGS: Final = ("huggingface-repository", "huggingface-commit", "huggingface-copy")
-"""Tag keys that the import sets itself, on the job and on the model: it is known again by them."""
+"""Tag keys that the import sets on the job and on the model, to recognise both later."""
 
 
 class Imported(Protocol):
@@ -22,7 +22,7 @@ class Imported(Protocol):
 
     @property
     def model_name(self) -> str:
-        """Return the name that the model has, or will have."""
+        """Return the name of the model, which may not exist yet."""
 
     @property
     def tags(self) -> Mapping[str, str]: ...
@@ -30,9 +30,9 @@ class Imported(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WantedImport:
-    """What an execution was asked to have imported.
+    """The import that an execution was started for.
 
-    Without a name of the asker's own (`name_given`) any import of the same source will do.
+    Unless the input gave a name (`name_given`), any import of the same source satisfies it.
     """
 
     repo_id: str
@@ -43,7 +43,7 @@ class WantedImport:
 
     @classmethod
     def of(cls, request: ImportRequest, source: Source) -> Self:
-        """Return what a request asks for, now that its revision is resolved."""
+        """Return the import for a request whose revision is resolved."""
         name = request.model_name or model_name(
             source.repo_id, source.commit, normalise=request.normalise
         )
@@ -57,30 +57,30 @@ class WantedImport:
 
     @property
     def tags(self) -> dict[str, str]:
-        """Return the tags by which this import is known again, on the job and on the model."""
+        """Return the tags that identify this import on the job and on the model."""
         copy = "normalised" if self.normalise else "as-is"
         return dict(zip(SOURCE_TAGS, (self.repo_id, self.commit, copy), strict=True))
 
     @property
     def source_path(self) -> str:
-        """Return the path of the copy: whatever its name, one execution at a time works on it."""
+        """Return the path of the copy; only one execution at a time works on it."""
         return source_path(self.repo_id, self.commit, normalise=self.normalise)
 
     @property
     def key(self) -> str:
-        """Return what all jobs for this import have in their names, and no other job."""
+        """Return the key in the names of all jobs for this import, and of no other job."""
         return import_key(*self.tags.values(), self.model_name)
 
     def job_name(self, attempt: int) -> str:
-        """Return the name of a job, from attempt 1; a name is spent even when its job fails."""
+        """Return the name of a job, from attempt 1; even a failed job uses up its name."""
         return job_name(self.model_name, self.key, attempt)
 
     def has_source(self, candidate: Imported) -> bool:
-        """Return whether this was imported from the same source, in the same copy."""
+        """Return whether a candidate has the same source and copy."""
         return candidate.tags.items() >= self.tags.items()
 
     def find[T: Imported](self, candidates: Iterable[T]) -> T | None:
-        """Return the one that is this import; of several, the one that has the wanted name."""
+        """Return the candidate that is this import; of several, the one with the wanted name."""
         same = [candidate for candidate in candidates if self.has_source(candidate)]
         named = [candidate for candidate in same if candidate.model_name == self.model_name]
         return next(iter(named if self.name_given else named + same), None)

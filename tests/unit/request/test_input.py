@@ -106,7 +106,7 @@ def test_unknown_fields_are_refused_by_name_beside_the_known_ones() -> None:
         (None, "repo_id is None"),
         ("", "repo_id is ''"),
         (7, "repo_id is 7"),
-        ("gpt2", "'gpt2' names no organisation"),
+        ("gpt2", "'gpt2' has no organisation"),
         ("datasets/acme/x", "repo_id is 'datasets/acme/x'"),
         ("https://huggingface.co/acme/x", "repo_id is 'https://huggingface.co/acme/x'"),
         ("acme/", "repo_id is 'acme/'"),
@@ -168,7 +168,7 @@ def test_a_malformed_revision_is_refused(value: object) -> None:
 def test_a_malformed_model_name_is_refused(value: object) -> None:
     message = refusal(model_name=value)
     assert message.startswith(f"model_name is {value!r}")
-    assert "Bedrock takes 1 to 63 letters and digits" in message
+    assert "Bedrock accepts 1 to 63 letters and digits" in message
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_a_malformed_model_name_is_refused(value: object) -> None:
 def test_malformed_tags_are_refused(tags: object, found: str) -> None:
     message = refusal(tags=tags)
     assert message.startswith(found)
-    assert "Bedrock takes keys of 1 to 128" in message or "Give an object of texts" in message
+    assert "Bedrock accepts keys of 1 to 128" in message or "Give an object of strings" in message
 
 
 @pytest.mark.parametrize("key", [*SOURCE_TAGS, "aws:team", "AWS:x"])
@@ -200,7 +200,7 @@ def test_there_is_room_for_the_tags_of_the_import_and_for_no_more() -> None:
     room = bedrock_rules().tags_at_most - len(SOURCE_TAGS)
     tags = {f"tag-{number}": "x" for number in range(room)}
     assert ImportRequest.from_input({"repo_id": REPO_ID, "tags": tags}).tags == tags
-    assert f"{room} at most" in refusal(tags=tags | {"one more": "x"})
+    assert f"Give at most {room}:" in refusal(tags=tags | {"one more": "x"})
 
 
 @pytest.mark.parametrize("field", ["prompt", "expect"])
@@ -208,7 +208,7 @@ def test_there_is_room_for_the_tags_of_the_import_and_for_no_more() -> None:
 def test_a_malformed_prompt_or_expectation_is_refused(field: str, value: object) -> None:
     message = refusal(**{field: value})
     assert message.startswith(f"{field} is ")
-    assert "Give a text of 1 to " in message
+    assert "Give a string of 1 to " in message
 
 
 @pytest.mark.parametrize(

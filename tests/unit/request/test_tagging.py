@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 from moto import mock_aws
 
 from model_import.errors import AwsUnavailableError, InvalidInputError
-from model_import.request.tagging import STACK_TAG, joined_tags, object_tagging, read_stack_tags
+from model_import.request.tagging import STACK_TAG, merge_tags, object_tagging, read_stack_tags
 
 STACK = {STACK_TAG: "model-import", "team": "platform"}
 
@@ -33,13 +33,13 @@ def test_a_cloudformation_that_does_not_answer_is_named_as_what_can_be_tried_aga
 
 
 def test_the_execution_has_the_last_word_on_every_tag_but_the_stacks_name() -> None:
-    assert joined_tags(STACK, {"team": "nlp", "x": "1"}) == {
+    assert merge_tags(STACK, {"team": "nlp", "x": "1"}) == {
         "team": "nlp",
         "x": "1",
         STACK_TAG: "model-import",
     }
     with pytest.raises(InvalidInputError, match=STACK_TAG):
-        joined_tags(STACK, {STACK_TAG: "another"})
+        merge_tags(STACK, {STACK_TAG: "another"})
 
 
 @pytest.mark.parametrize("tags", [{"équipe": "nlp"}, {"team": "日本"}, {"a": "b,c"}])
@@ -47,16 +47,16 @@ def test_a_tag_of_the_stack_that_bedrock_would_refuse_is_named_before_anything_m
     tags: dict[str, str],
 ) -> None:
     with pytest.raises(InvalidInputError, match="The stack has the tag") as refused:
-        joined_tags(STACK | tags, {})
+        merge_tags(STACK | tags, {})
     assert next(iter(tags)) in str(refused.value)
 
 
 def test_too_many_tags_together_are_refused_with_their_number() -> None:
     many = {str(number): "" for number in range(45)}
 
-    assert len(joined_tags(STACK, {**many, "team": "nlp"} | {"0": ""})) <= 47
+    assert len(merge_tags(STACK, {**many, "team": "nlp"} | {"0": ""})) <= 47
     with pytest.raises(InvalidInputError, match="49 tags together"):
-        joined_tags(STACK, {**many, "one": "", "two": ""})
+        merge_tags(STACK, {**many, "one": "", "two": ""})
 
 
 @given(st.dictionaries(st.text("aZ0 .:/=+@-_&", min_size=1), st.text("aZ0 .:/=+@-_&"), max_size=20))
