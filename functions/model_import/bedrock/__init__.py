@@ -1,1 +1,1 @@
-"""What Bedrock accepts, as data, and what it says of an account."""
+"""Bedrock's rules, as data, and the models, jobs and quotas of an account."""

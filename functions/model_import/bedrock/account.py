@@ -1,6 +1,6 @@
-"""What an account has of imported models and import jobs in one Region, and its quotas.
+"""Reads an account's imported models, import jobs and quotas in one Region.
 
-What cannot be read is never taken for absent: a model that is overlooked is imported twice.
+A failed read raises and never means "none": an overlooked model would be imported twice.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CONCURRENT_REQUESTS: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class ImportedModel:
-    """A model of the account."""
+    """An imported model of the account."""
 
     model_name: str
     arn: str
@@ -36,7 +36,7 @@ class ImportedModel:
 
 @dataclass(frozen=True, slots=True)
 class RunningJob:
-    """An import job that is in progress; `model_name` is what its model will be called."""
+    """An import job that is in progress; `model_name` is the name of its future model."""
 
     name: str
     model_name: str
@@ -55,9 +55,9 @@ class PastJob:
 
 @dataclass(frozen=True, slots=True)
 class QuotaValue:
-    """A quota as far as it could be read: `origin` says whose figure it is.
+    """A quota; `origin` says where the value comes from.
 
-    `denied` is the IAM action without which the account's own figure stays unknown.
+    `denied` is the IAM action that is missing to read the account's own value, if one is.
     """
 
     name: str
@@ -70,7 +70,7 @@ def read_models(bedrock: BedrockClient) -> tuple[ImportedModel, ...]:
     """Return every imported model, with its tags.
 
     Raises:
-        PermissionMissingError: The caller may not list models or read tags.
+        PermissionMissingError: IAM does not allow listing models or reading tags.
         AwsUnavailableError: Bedrock did not answer.
     """
     with translate_aws_errors("bedrock"):
@@ -88,7 +88,7 @@ def read_running_jobs(bedrock: BedrockClient) -> tuple[RunningJob, ...]:
     """Return every import job that is in progress, with its tags.
 
     Raises:
-        PermissionMissingError: The caller may not list jobs or read tags.
+        PermissionMissingError: IAM does not allow listing jobs or reading tags.
         AwsUnavailableError: Bedrock did not answer.
     """
     with translate_aws_errors("bedrock"):
@@ -102,10 +102,10 @@ def read_running_jobs(bedrock: BedrockClient) -> tuple[RunningJob, ...]:
 
 
 def read_past_jobs(bedrock: BedrockClient, name_part: str) -> tuple[PastJob, ...]:
-    """Return the jobs, running or ended, that have a text in their name.
+    """Return the jobs, running or ended, whose name contains `name_part`.
 
     Raises:
-        PermissionMissingError: The caller may not list jobs.
+        PermissionMissingError: IAM does not allow listing jobs.
         AwsUnavailableError: Bedrock did not answer.
     """
     with translate_aws_errors("bedrock"):
@@ -114,10 +114,10 @@ def read_past_jobs(bedrock: BedrockClient, name_part: str) -> tuple[PastJob, ...
 
 
 def has_model(bedrock: BedrockClient, model_arn: str) -> bool:
-    """Return whether a model is there still.
+    """Return whether a model still exists.
 
     Raises:
-        PermissionMissingError: The caller may not look at models.
+        PermissionMissingError: IAM does not allow reading models.
         AwsUnavailableError: Bedrock did not answer.
     """
     with translate_aws_errors("bedrock"):
@@ -129,7 +129,7 @@ def has_model(bedrock: BedrockClient, model_arn: str) -> bool:
 
 
 def read_quota(quotas: ServiceQuotasClient, code: str) -> QuotaValue:
-    """Return a quota of Bedrock: the account's own, else AWS's default, else what the data says."""
+    """Return a quota of Bedrock: the account's own, else AWS's default, else that of the rules."""
     quota = bedrock_rules().quota(code)
     request = {"ServiceCode": "bedrock", "QuotaCode": code}
     denied = None
@@ -154,7 +154,7 @@ def read_quota(quotas: ServiceQuotasClient, code: str) -> QuotaValue:
 
 
 def _read_tags(bedrock: BedrockClient, arns: list[str]) -> list[dict[str, str] | None]:
-    """Return the tags of each resource, None for one that was deleted meanwhile."""
+    """Return the tags of each resource; None if it was deleted meanwhile."""
 
     def read(arn: str) -> dict[str, str] | None:
         try:

@@ -1,4 +1,4 @@
-"""What Bedrock Custom Model Import accepts, read from rules.toml."""
+"""The rules of Bedrock Custom Model Import, read from rules.toml."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ type Kind = Literal["decoder", "encoder-decoder", "multimodal"]
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """One row of the user guide's list; `model_type` is what Bedrock names in its refusals."""
+    """A row of the user guide's list; Bedrock's error messages name the `model_type`."""
 
     name: str
     model_type: str
@@ -27,7 +27,7 @@ class Architecture:
 
     @property
     def multimodal(self) -> bool:
-        """Return whether the model takes images besides text."""
+        """Return whether the model takes images in addition to text."""
         return self.kind == "multimodal"
 
 
@@ -44,7 +44,7 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class BedrockRules:
-    """The rules of the import; byte limits are exclusive, the context length is inclusive."""
+    """The rules of the import; the byte limits are exclusive, the context limit is inclusive."""
 
     transformers_version: str
     regions: tuple[str, ...]
@@ -70,7 +70,7 @@ class BedrockRules:
     architectures: tuple[Architecture, ...]
 
     def architecture(self, model_type: str) -> Architecture | None:
-        """Return the row of a `model_type`, or None when Bedrock does not import it."""
+        """Return the row of a `model_type`, or None if Bedrock does not import it."""
         return next((row for row in self.architectures if row.model_type == model_type), None)
 
     def quota(self, code: str) -> Quota:
@@ -78,7 +78,7 @@ class BedrockRules:
         return next(quota for quota in self.quotas if quota.code == code)
 
     def weights_bytes_below(self, *, multimodal: bool) -> int:
-        """Return the exclusive upper bound of all weights together, in bytes."""
+        """Return the exclusive limit of the total size of the weights, in bytes."""
         return self.multimodal_bytes_below if multimodal else self.text_bytes_below
 
 
@@ -113,7 +113,7 @@ def _from_dict(data: dict[str, Any]) -> BedrockRules:
         name_characters_at_most=names["characters_at_most"],
         weights_file=re.compile(names["weights_file"]),
         weights_file_characters=names["weights_file_characters"],
-        # Without ASCII, \s would take the ideographic space, which Bedrock refuses.
+        # Without ASCII, \s matches the ideographic space, which Bedrock refuses.
         tag_text=re.compile(names["tag_text"], re.ASCII),
         tag_key_characters=tuple(names["tag_key_characters"]),
         tag_value_characters=tuple(names["tag_value_characters"]),

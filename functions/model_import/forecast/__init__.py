@@ -1,1 +1,1 @@
-"""What an import will take and cost, computed before it starts."""
+"""Forecasts the time, units and cost of an import."""

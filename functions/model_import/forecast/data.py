@@ -1,4 +1,4 @@
-"""What a forecast is reckoned from, read from forecast_data.toml."""
+"""The prices, units and throughput that a forecast is computed from, read from data.toml."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Sourced:
-    """A figure with where it comes from and when it held."""
+class SourcedValue:
+    """A value with its source and the date for which the source states it."""
 
     value: float
     source: str
@@ -20,7 +20,7 @@ class Sourced:
 
 @dataclass(frozen=True, slots=True)
 class UnitsAnchor:
-    """How many Custom Model Units one copy of a known model takes."""
+    """The number of Custom Model Units that one copy of a known model uses."""
 
     model: str
     parameters: int
@@ -31,17 +31,17 @@ class UnitsAnchor:
 
 @dataclass(frozen=True, slots=True)
 class ForecastData:
-    """Prices in US dollars, units as far as they are known, and a throughput."""
+    """Prices in US dollars, the units of known models, and a throughput."""
 
-    megabytes_per_second: Sourced
+    megabytes_per_second: SourcedValue
     window_minutes: int
-    usd_per_unit_month: Sourced
-    usd_per_unit_minute: dict[tuple[str, str], Sourced]
+    usd_per_unit_month: SourcedValue
+    usd_per_unit_minute: dict[tuple[str, str], SourcedValue]
     anchors: tuple[UnitsAnchor, ...]
     versions: dict[str, str]
 
     def version(self, model_type: str | None) -> str:
-        """Return the version of Custom Model Unit that a family is billed in."""
+        """Return the version of Custom Model Units in which a family is billed."""
         return self.versions.get(model_type or "", self.versions["default"])
 
 
@@ -62,5 +62,5 @@ def forecast_data() -> ForecastData:
     )
 
 
-def _sourced(row: dict[str, Any], field: str) -> Sourced:
-    return Sourced(row[field], row["source"], str(row["date"]))
+def _sourced(row: dict[str, Any], field: str) -> SourcedValue:
+    return SourcedValue(row[field], row["source"], str(row["date"]))

@@ -1,4 +1,4 @@
-"""What an import will move, take and cost, reckoned before anything is moved."""
+"""Forecasts the bytes, time, units and cost of an import before any weights are transferred."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from model_import.forecast.data import Sourced, forecast_data
+from model_import.forecast.data import SourcedValue, forecast_data
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from model_import.forecast.data import UnitsAnchor
     from model_import.preflight.verdict import ModelFigures
 
-_LIKE_AN_ANCHOR: Final = 0.1
-# Within 10 % of a known model's parameters a model takes what that one takes: an assumption.
+_ANCHOR_TOLERANCE: Final = 0.1
+# Assumption: within 10 % of a known model's parameters, a model uses the same units.
 _BYTES_PER_MEGABYTE: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure of a forecast, as a range; None on a side that is not known."""
+    """A figure of a forecast, as a range; an unknown side is None."""
 
     at_least: float | None
     at_most: float | None
@@ -31,7 +31,7 @@ class Figure:
     date: str
 
     def times(self, factor: float, unit: str, source: str, date: str) -> Figure:
-        """Return this figure at a price."""
+        """Return this figure multiplied by a factor, such as a price."""
         low, high = (None if side is None else round(side * factor, 4) for side in self._sides())
         return Figure(low, high, unit, source, date)
 
@@ -46,7 +46,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """The forecast of one import; prices are for one copy of the model."""
+    """The forecast of an import; prices are for one copy of the model."""
 
     transfer_bytes: Figure
     transfer_seconds: Figure
@@ -56,7 +56,7 @@ class Forecast:
     usd_per_storage_month: Figure
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON, each figure labelled as what it is."""
+        """Return it as JSON, with each figure marked as a forecast."""
         return {name: {"kind": "forecast", **figure} for name, figure in asdict(self).items()}
 
     @classmethod
@@ -68,11 +68,11 @@ class Forecast:
 def forecast(
     model: ModelFigures, region: str, *, today: date, megabytes_per_second: float | None = None
 ) -> Forecast:
-    """Return the forecast for a model in a Region; the throughput is the documented one if none."""
+    """Return the forecast for a model in a Region; the default throughput is that of the data."""
     data = forecast_data()
     rate = data.megabytes_per_second
     if megabytes_per_second not in (None, rate.value):
-        rate = Sourced(megabytes_per_second, "as configured", today.isoformat())
+        rate = SourcedValue(megabytes_per_second, "as configured", today.isoformat())
     seconds = math.ceil(model.weights_bytes / (rate.value * _BYTES_PER_MEGABYTE))
     units = _units(model.parameters)
     version = data.version(model.model_type)
@@ -100,32 +100,32 @@ def _price(units: Figure, region: str, version: str, minutes: int) -> Figure:
     unit = f"USD per copy and {minutes} active minutes"
     rate = forecast_data().usd_per_unit_minute.get((region, version))
     if rate is None:
-        return Figure(None, None, unit, f"no price of {version} units is known in {region}", "")
+        return Figure(None, None, unit, f"the price of {version} units in {region} is unknown", "")
     source = f"{rate.value} USD per unit and minute, {version}, {region} ({rate.source})"
     return units.times(rate.value * minutes, unit, source, rate.date)
 
 
 def _units(parameters: int) -> Figure:
-    """Return the units of one copy: between those of the known models around it."""
+    """Return the units of one copy: between those of the next smaller and larger known models."""
     unit, anchors = "Custom Model Units per copy", forecast_data().anchors
     if parameters <= 0:
         return Figure(None, None, unit, "the parameters could not be counted", "")
-    alike = next((anchor for anchor in anchors if _is_like(anchor, parameters)), None)
-    below = alike or next((a for a in reversed(anchors) if a.parameters < parameters), None)
-    above = alike or next((a for a in anchors if a.parameters > parameters), None)
+    near = next((anchor for anchor in anchors if _is_near(anchor, parameters)), None)
+    below = near or next((a for a in reversed(anchors) if a.parameters < parameters), None)
+    above = near or next((a for a in anchors if a.parameters > parameters), None)
     known = [anchor for anchor in (below, above) if anchor]
     source = "estimate from parameters: " + ", ".join(
-        f"{anchor.model} takes {anchor.units} ({anchor.source})" for anchor in dict.fromkeys(known)
+        f"{anchor.model} uses {anchor.units} ({anchor.source})" for anchor in dict.fromkeys(known)
     )
     at_least = below.units if below else 1
-    at_most = above.units if above else _beyond(anchors[-1], parameters)
+    at_most = above.units if above else _extrapolate(anchors[-1], parameters)
     return Figure(at_least, at_most, unit, source, max(anchor.date for anchor in known))
 
 
-def _is_like(anchor: UnitsAnchor, parameters: int) -> bool:
-    return abs(parameters - anchor.parameters) <= _LIKE_AN_ANCHOR * anchor.parameters
+def _is_near(anchor: UnitsAnchor, parameters: int) -> bool:
+    return abs(parameters - anchor.parameters) <= _ANCHOR_TOLERANCE * anchor.parameters
 
 
-def _beyond(largest: UnitsAnchor, parameters: int) -> int:
-    """Return units in proportion: there is no known model above it."""
+def _extrapolate(largest: UnitsAnchor, parameters: int) -> int:
+    """Return units in proportion to the largest known model."""
     return math.ceil(largest.units * parameters / largest.parameters)

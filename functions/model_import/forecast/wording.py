@@ -1,4 +1,4 @@
-"""A forecast in words."""
+"""Writes the figures of a forecast for people."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Any, Final
 
 FORECAST_LABELS: Final = {
     "transfer_seconds": "Transfer",
-    "custom_model_units": "Units of a copy",
+    "custom_model_units": "Units per copy",
     "usd_per_window": "5 active minutes",
     "usd_per_active_hour": "Active hour",
     "usd_per_storage_month": "Month of storage",
 }
-"""What a person is shown, in this order."""
-_UNKNOWN: Final = "not known"
+"""The figures that people see, in this order."""
+_UNKNOWN: Final = "unknown"
 _BYTES_PER_GIGABYTE: Final = 1_000_000_000
 _BYTES_PER_MEGABYTE: Final = 1_000_000
 _MINUTES_PER_HOUR: Final = 60
@@ -32,7 +32,7 @@ def amount(name: str, figure: dict[str, Any]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as a person says them."""
+    """Return seconds in a readable unit."""
     minutes = round(seconds / _SECONDS_PER_MINUTE)
     if minutes < 1:
         return f"{seconds:g} s"
@@ -42,7 +42,7 @@ def duration(seconds: float) -> str:
 
 
 def size(count: int) -> str:
-    """Return bytes as a person says them."""
+    """Return bytes in a readable unit."""
     if count < _BYTES_PER_GIGABYTE / 10:
         return f"{count / _BYTES_PER_MEGABYTE:.2f} MB"
     return f"{count / _BYTES_PER_GIGABYTE:.2f} GB"

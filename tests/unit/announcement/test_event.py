@@ -83,8 +83,8 @@ def test_a_beginning_tells_the_forecast_and_the_warnings() -> None:
 
     assert "Started at 2026-11-24 17:30 UTC." in text
     assert (
-        "Forecast: transfer 40 min, units of a copy 2 to 8, 5 active minutes 0.57 to 2.29 USD, "
-        "active hour not known, month of storage 15.60 USD." in text
+        "Forecast: transfer 40 min, units per copy 2 to 8, 5 active minutes 0.57 to 2.29 USD, "
+        "active hour unknown, month of storage 15.60 USD." in text
     )
     assert "- CODE_19: something\n- and 5 more\n" in text
 

@@ -362,7 +362,7 @@ def test_a_subject_names_what_is_paid_for_and_what_was_found() -> None:
 
     assert made.figures["Weights"] == "141.11 GB"
     assert made.figures["Transfer"] == "42 min"
-    assert made.figures["Active hour"] == "not known"
+    assert made.figures["Active hour"] == "unknown"
     assert (len(made.notes), made.more_notes) == (20, 5)
     assert ApprovalSubject.from_dict(json.loads(json.dumps(made.to_dict()))) == made
 
