@@ -53,4 +53,4 @@ def read_link(path: str, query: str, secret: RotatedSecret) -> DecisionLink | No
     # A number has several spellings (leading zeros), and only one is signed.
     if str(link.expires_at) != in_query[1]:
         return None
-    return link if secret.admits(lambda key: link.is_signed_by(in_query[2], key)) else None
+    return link if secret.accepts(lambda key: link.is_signed_by(in_query[2], key)) else None

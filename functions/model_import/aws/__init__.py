@@ -1,1 +1,1 @@
-"""What AWS asks of a caller, whatever it calls: owners, secrets, records, events."""
+"""What callers of several AWS services share: bucket owner, errors, secrets, records, events."""

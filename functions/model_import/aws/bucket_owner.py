@@ -1,4 +1,4 @@
-"""Has S3 refuse a bucket of somebody else, made under the name of one that is gone."""
+"""Prevents access to a bucket of another account that reuses the name of a deleted bucket."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 
 _OWNERS: Final = ("ExpectedBucketOwner", "ExpectedSourceBucketOwner")
-"""Of the bucket, and of the one that an object is copied from, which here is the same."""
+"""The parameters for the bucket and for the source of a copy; both buckets have one owner."""
 
 
 def expecting_owner(s3: S3Client, account_id: str) -> S3Client:
-    """Return the client, which from now on names the owner in every request that can."""
+    """Return the client, changed to name the expected owner in every request that accepts it."""
 
     def name_owner(params: dict[str, Any], model: OperationModel, **_: object) -> None:
         for name in _OWNERS:

@@ -1,4 +1,4 @@
-"""Events on the default bus."""
+"""Puts events on the default bus."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ENTRIES_AT_MOST: Final = 10
 
 
 class EventNotPublishedError(Exception):
-    """EventBridge did not take an event; what has to be told is to be told again."""
+    """EventBridge did not accept an event; the caller must put it again."""
 
     def __init__(self, detail_type: str, codes: list[str]) -> None:
         super().__init__(f"EventBridge refused {detail_type!r}: {', '.join(codes) or 'no reason'}.")
@@ -24,10 +24,10 @@ class EventNotPublishedError(Exception):
 def publish_events(
     events: EventBridgeClient, source: str, detail_type: str, details: Iterable[dict[str, Any]]
 ) -> None:
-    """Put an event of one kind for each detail.
+    """Put an event of one type for each detail.
 
     Raises:
-        EventNotPublishedError: EventBridge took some of them only, or none.
+        EventNotPublishedError: EventBridge accepted only some of them, or none.
         ClientError: EventBridge refused.
     """
     entries = [

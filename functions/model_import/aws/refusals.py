@@ -1,4 +1,4 @@
-"""What AWS refuses, as errors of this project, and how long to wait for its answers."""
+"""Translates errors of AWS, and limits how long a call may take."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 ACCOUNT_CALLS: Final = Config(
     connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2}
 )
-"""For the clients that read an account: an answer in seconds, or an error that is tried later."""
+"""For clients that read an account: a call ends in seconds, and the state machine retries it."""
 
 
 @contextmanager
 def translate_aws_errors(service: str) -> Iterator[None]:
-    """Have a call of an AWS service fail with errors of this project.
+    """Translate the errors of a call to an AWS service into those of errors.py.
 
     Raises:
-        PermissionMissingError: IAM refuses; it names the action, whose prefix is `service`.
-        AwsUnavailableError: Anything else; trying again is the remedy.
+        PermissionMissingError: IAM refuses the action, whose prefix is `service`.
+        AwsUnavailableError: Any other failure; a retry may help.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""A secret in Secrets Manager that may be changed at any time, without a deployment."""
+"""A secret in Secrets Manager that can be rotated at any time, without a deployment."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 KEPT_SECONDS: Final = 300
-"""How long a secret is used without a look at Secrets Manager."""
+"""How long a secret is cached."""
 
-_DOUBTED_SECONDS: Final = 15
-"""How often a proof that fails makes it look sooner: a secret just rotated is known at once."""
+_REFRESH_SECONDS: Final = 15
+"""After a failed check, a cache older than this is refreshed, to find a newly rotated secret."""
 
 _STAGES: Final = ("AWSCURRENT", "AWSPREVIOUS")
 
 
 class SecretEmptyError(Exception):
-    """Secrets Manager holds an empty secret, which would prove nothing."""
+    """The secret in Secrets Manager is empty, so it cannot authenticate anybody."""
 
     def __init__(self, secret_arn: str) -> None:
-        super().__init__(f"{secret_arn} is empty. Store a long random text in it.")
+        super().__init__(f"The secret {secret_arn} is empty. Store a long random string in it.")
 
 
 @dataclass(slots=True)
 class RotatedSecret:
-    """The present secret, and the one before it, which stays valid until the next rotation."""
+    """The current secret, and the previous one, which remains valid until the next rotation."""
 
     client: SecretsManagerClient
     secret_arn: str
@@ -38,11 +38,11 @@ class RotatedSecret:
     _read_at: float | None = field(default=None, init=False)
 
     def current(self) -> bytes:
-        """Return the present secret.
+        """Return the current secret.
 
         Raises:
             SecretEmptyError: It is empty.
-            ClientError: Secrets Manager refused, or could not answer.
+            ClientError: Secrets Manager refused or failed.
         """
         if self._is_older_than(KEPT_SECONDS):
             self._read()
@@ -50,27 +50,27 @@ class RotatedSecret:
             raise SecretEmptyError(self.secret_arn)
         return self._valid[0]
 
-    def admits(self, proves: Callable[[bytes], bool]) -> bool:
-        """Return whether something proves knowledge of a valid secret, as `proves` judges.
+    def accepts(self, matches: Callable[[bytes], bool]) -> bool:
+        """Return whether a credential matches a valid secret, which `matches` decides.
 
-        Every valid secret is tried, so that the time tells nothing if `proves` compares in
-        constant time.
+        Every valid secret is tried, so the time reveals nothing if `matches` compares in constant
+        time.
 
         Raises:
-            ClientError: Secrets Manager refused, or could not answer.
+            ClientError: Secrets Manager refused or failed.
         """
         if self._is_older_than(KEPT_SECONDS):
             self._read()
-        if self._is_proved(proves):
+        if self._matches_any(matches):
             return True
-        if self._is_older_than(_DOUBTED_SECONDS):
+        if self._is_older_than(_REFRESH_SECONDS):
             self._read()
-            return self._is_proved(proves)
+            return self._matches_any(matches)
         return False
 
-    def _is_proved(self, proves: Callable[[bytes], bool]) -> bool:
-        proofs = [proves(secret) for secret in self._valid]
-        return any(proofs)
+    def _matches_any(self, matches: Callable[[bytes], bool]) -> bool:
+        results = [matches(secret) for secret in self._valid]
+        return any(results)
 
     def _is_older_than(self, seconds: float) -> bool:
         return self._read_at is None or self.clock() - self._read_at >= seconds
@@ -87,6 +87,6 @@ class RotatedSecret:
         except self.client.exceptions.ResourceNotFoundException:
             if stage == "AWSCURRENT":
                 raise
-            return None  # it was never rotated
-        # An empty secret would admit everybody who sends none.
+            return None  # never rotated
+        # An empty secret would accept every request without one.
         return answer.get("SecretString", "").strip() or None

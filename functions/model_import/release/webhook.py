@@ -32,7 +32,7 @@ class MalformedDeliveryError(ValueError):
 def has_secret(given: str, secret: RotatedSecret) -> bool:
     """Return whether a delivery has the secret, which the Hub sends in X-Webhook-Secret."""
     # Headers are Latin-1, and compare_digest raises on texts outside ASCII.
-    return secret.admits(functools.partial(hmac.compare_digest, given.encode(errors="replace")))
+    return secret.accepts(functools.partial(hmac.compare_digest, given.encode(errors="replace")))
 
 
 def read_release(body: bytes, branch: str) -> Release | None:
