@@ -1,1 +1,1 @@
-"""One commit, one import."""
+"""Ensures that a commit is imported only once."""

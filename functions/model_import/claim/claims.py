@@ -1,7 +1,7 @@
-"""Which execution works on a source: an object in S3 that names it, written on conditions.
+"""Claims: objects in S3 that name the execution that works on a source, written conditionally.
 
-A claim is never given back. It is free again when the execution that it names has ended, however
-that ended; so nothing is left behind that a person would have to remove.
+A claim is never released. Another execution can take it over once the execution that it names has
+ended, whatever its status, so nobody ever has to remove a claim by hand.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_stepfunctions import SFNClient
 
-_LOST: Final = ("PreconditionFailed", "ConditionalRequestConflict")
+_LOST_RACE_CODES: Final = ("PreconditionFailed", "ConditionalRequestConflict")
 _TRIES: Final = 5
-# Each lost race is one that somebody else has won.
+# Another execution wins each lost race, so a few tries are enough.
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,10 @@ class Claims:
     bucket: str
 
     def claim(self, source_path: str, execution_arn: str) -> str:
-        """Return the ARN of the execution that has the claim: this one, or another that runs.
+        """Return the ARN of the execution that holds the claim: this one, or another running one.
 
         Raises:
-            PermissionMissingError: The caller may not read or write claims, or look at executions.
+            PermissionMissingError: IAM does not allow access to claims or executions.
             AwsUnavailableError: S3 or Step Functions did not answer.
         """
         key, holder = f"claims/{source_path}", execution_arn
@@ -62,7 +62,7 @@ class Claims:
                     **condition,  # type: ignore[arg-type]
                 )
             except ClientError as error:
-                if error.response["Error"]["Code"] in _LOST:
+                if error.response["Error"]["Code"] in _LOST_RACE_CODES:
                     return False
                 raise
         return True
@@ -80,5 +80,5 @@ class Claims:
             try:
                 described = self.states.describe_execution(executionArn=execution_arn)
             except self.states.exceptions.ExecutionDoesNotExist:
-                return False  # Step Functions forgets an execution 90 days after its end.
+                return False  # Step Functions deletes it 90 days after its end.
         return described["status"] == "RUNNING"

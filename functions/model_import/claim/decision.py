@@ -1,4 +1,4 @@
-"""Whether an execution is to import, to wait for another, to join its job or to use its model."""
+"""Decides whether an execution imports, waits, joins a running job or uses an existing model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ImportDecision:
-    """What is to be done; `job_name` to import or to join, `model_arn` to use, `holder` to wait."""
+    """An action, with the job to start or join, the model to use or the execution to wait for."""
 
     action: Literal["import", "join", "use", "wait"]
     job_name: str | None = None
@@ -27,7 +27,7 @@ class ImportDecision:
     holder: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as the states carry it."""
+        """Return the JSON object that the state machine keeps."""
         return asdict(self)
 
 
@@ -39,12 +39,12 @@ def decide(
     execution_arn: str,
     started: datetime,
 ) -> ImportDecision:
-    """Decide for an execution that was started at `started`; asking again is harmless.
+    """Decide for an execution that was started at `started`; a retry is safe.
 
-    The claim comes first: whoever had it before has ended, and what they did can be seen.
+    The claim comes first: its previous holder has ended, so its models and jobs are visible.
 
     Raises:
-        PermissionMissingError: Something that must be known may not be read.
+        PermissionMissingError: IAM does not allow a read that the decision needs.
         AwsUnavailableError: AWS did not answer.
     """
     holder = claims.claim(wanted.source_path, execution_arn)
@@ -64,12 +64,12 @@ def decide(
 def _decision_from(
     attempt: PastJob, bedrock: BedrockClient, started: datetime
 ) -> ImportDecision | None:
-    """Return what an earlier job for this import leaves to do, None if it left nothing."""
+    """Return the decision that an earlier job for this import implies, or None."""
     if attempt.status == "Completed":
-        # The lists may not have the model yet; or it was deleted, and is wanted again.
-        there = attempt.model_arn is not None and has_model(bedrock, attempt.model_arn)
-        return ImportDecision("use", model_arn=attempt.model_arn) if there else None
-    # A job that failed since this execution began has failed for it too; it does not try again.
+        # The list may not show the model yet, or the model was deleted and is imported again.
+        exists = attempt.model_arn is not None and has_model(bedrock, attempt.model_arn)
+        return ImportDecision("use", model_arn=attempt.model_arn) if exists else None
+    # A job that failed after this execution started fails this execution too, without a retry.
     if attempt.status == "InProgress" or attempt.created >= started:
         return ImportDecision("join", job_name=attempt.name)
     return None
