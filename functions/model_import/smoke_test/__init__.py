@@ -1,1 +1,1 @@
-"""One question to the imported model, and the judgement of its answer."""
+"""Invokes the imported model with one question and judges the answer."""

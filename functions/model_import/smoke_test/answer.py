@@ -1,4 +1,4 @@
-"""What came back from an imported model, in any of Bedrock's body formats."""
+"""Reads the answer of an imported model from any of Bedrock's body formats."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from model_import.errors import SmokeTestFailedError
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer of one invocation, the same for each of Bedrock's body formats."""
+    """The answer of one invocation, independent of the body format."""
 
     text: str
     finish_reason: str | None
@@ -20,10 +20,10 @@ class Answer:
 
 
 def read_answer(model_arn: str, body: bytes) -> Answer:
-    """Return the answer that the body of a response holds.
+    """Return the answer in the body of a response.
 
     Raises:
-        SmokeTestFailedError: It is in none of the formats.
+        SmokeTestFailedError: The body has an unknown format.
     """
     response = _parse(model_arn, body)
     match response:
@@ -39,7 +39,7 @@ def read_answer(model_arn: str, body: bytes) -> Answer:
                 response.get("generation_token_count"),
             )
         case _:
-            found = f"its answer has an unknown form, with the keys {sorted(response)!r:.200}"
+            found = f"its answer has an unknown format, with the keys {sorted(response)!r:.200}"
             raise SmokeTestFailedError(model_arn, found)
     usage = response.get("usage")
     usage = usage if isinstance(usage, dict) else {}
@@ -57,5 +57,5 @@ def _parse(model_arn: str, body: bytes) -> dict[str, Any]:
     except ValueError:
         answer = None
     if not isinstance(answer, dict):
-        raise SmokeTestFailedError(model_arn, f"its answer is no JSON object: {body[:200]!r}")
+        raise SmokeTestFailedError(model_arn, f"its answer is not a JSON object: {body[:200]!r}")
     return answer

@@ -1,7 +1,7 @@
 """Asks an imported model a question and judges the answer.
 
-One call is one try: a cold start ends it with ModelNotReadyError, and the state machine tries it
-again.
+Each call is one try. During a cold start it raises ModelNotReadyError, which the state machine
+retries.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from model_import.smoke_test.body import Tokenizer
 
 _SHOWN_CHARACTERS: Final = 2_000
-_FAULTS_OF_THE_MODEL: Final = {
+_MODEL_ERROR_CODES: Final = {
     "ModelErrorException",
     "ValidationException",
     "ModelTimeoutException",
@@ -35,7 +35,7 @@ _FAULTS_OF_THE_MODEL: Final = {
 
 @dataclass(frozen=True, slots=True)
 class SmokeTestResult:
-    """The record of a passed smoke test; seconds to first success include the cold start."""
+    """The result of a passed smoke test; `seconds_to_first_success` includes the cold start."""
 
     prompt: str
     answer: str
@@ -49,7 +49,7 @@ class SmokeTestResult:
         return asdict(self)
 
 
-def run_smoke_test(  # noqa: PLR0913 – each is one thing of its own
+def run_smoke_test(  # noqa: PLR0913 – independent inputs
     runtime: BedrockRuntimeClient,
     model_arn: str,
     tokenizer: Tokenizer,
@@ -60,14 +60,14 @@ def run_smoke_test(  # noqa: PLR0913 – each is one thing of its own
     entered_at: datetime,
     now: Callable[[], datetime],
 ) -> SmokeTestResult:
-    """Invoke the model once and return its answer, judged.
+    """Invoke the model once and judge its answer.
 
     Raises:
         ModelNotReadyError: Bedrock is still loading the model.
-        SmokeTestFailedError: The answer is empty, did not end, or is not what was expected.
+        SmokeTestFailedError: The answer is empty, incomplete or not as expected.
     """
     question = write_question(tokenizer, prompt=prompt, context_length=context_length)
-    asked_at = now()
+    invoked_at = now()
     content = _invoke(runtime, model_arn, question.body)
     answered_at = now()
     answer = read_answer(model_arn, content)
@@ -75,7 +75,7 @@ def run_smoke_test(  # noqa: PLR0913 – each is one thing of its own
     return SmokeTestResult(
         prompt=question.text[:_SHOWN_CHARACTERS],
         answer=text[:_SHOWN_CHARACTERS],
-        latency_seconds=round((answered_at - asked_at).total_seconds(), 3),
+        latency_seconds=round((answered_at - invoked_at).total_seconds(), 3),
         seconds_to_first_success=round((answered_at - entered_at).total_seconds(), 3),
         prompt_tokens=answer.prompt_tokens,
         answer_tokens=answer.answer_tokens,
@@ -95,7 +95,7 @@ def _invoke(runtime: BedrockRuntimeClient, model_arn: str, body: dict[str, Any])
         raise ModelNotReadyError(model_arn) from error
     except ClientError as error:
         refusal = error.response["Error"]
-        if refusal["Code"] not in _FAULTS_OF_THE_MODEL:
+        if refusal["Code"] not in _MODEL_ERROR_CODES:
             raise
         found = f"its invocation failed with {refusal['Code']}: {refusal['Message']}"
         raise SmokeTestFailedError(model_arn, found) from error

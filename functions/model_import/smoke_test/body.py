@@ -1,4 +1,4 @@
-"""What a smoke test sends: the question in the body format that the staged tokenizer asks for.
+"""Writes the smoke test's question in the body format that the staged tokenizer requires.
 
 The formats: https://docs.aws.amazon.com/bedrock/latest/userguide/invoke-imported-model.html
 """
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 _TOKENS_AT_MOST: Final = 1024
 
-# JCommonsenseQA with one example, after AWS Japan's report of July 2024 on importing
-# Llama-3-Swallow-70B-Instruct; the answer is トランペット.
+# A question of JCommonsenseQA with one example, as in AWS Japan's report of July 2024 on importing
+# Llama-3-Swallow-70B-Instruct. The answer is トランペット.
 DEFAULT_MESSAGES: Final[list[Message]] = [
     {
         "role": "system",
@@ -50,21 +50,21 @@ DEFAULT_MESSAGES: Final[list[Message]] = [
 
 @dataclass(frozen=True, slots=True)
 class Tokenizer:
-    """What the staged tokenizer says of the body format: a template, or else special tokens.
+    """What determines the body format: a chat template, or else the special tokens.
 
-    A template that fails on a user message is none; many take no system message.
+    A template that fails on a user message does not count. Many accept no system message.
     """
 
     has_chat_template: bool
     special_tokens: frozenset[str]
-    takes_system_messages: bool = True
+    accepts_system_messages: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The last message, the body that asks it, and how a model shows that its answer is complete.
+    """The last message, the body to send, and how a complete answer ends.
 
-    Where the format has a `stop`, the answer ends there; a base model need not end at all.
+    An answer ends at `stop`, if the format has one. The answer of a base model need not end.
     """
 
     text: str
@@ -74,7 +74,7 @@ class Question:
 
 
 def read_tokenizer(s3: S3Client, s3_uri: str) -> Tokenizer:
-    """Read from the staged files which body format the model accepts."""
+    """Read from the staged files what determines the body format."""
     bucket, prefix = split_s3_uri(s3_uri)
 
     def read(path: str) -> bytes | None:
@@ -86,19 +86,19 @@ def read_tokenizer(s3: S3Client, s3_uri: str) -> Tokenizer:
     paths = (TOKENIZER_CONFIG, "special_tokens_map.json", TEMPLATE_JINJA, TEMPLATE_JSON)
     files = {path: content for path in paths if (content := read(path)) is not None}
     config = json.loads(files.get(TOKENIZER_CONFIG, b"{}"))
-    chats = _try_template(files, config)
+    accepted = _try_template(files, config)
     added = (config.get("added_tokens_decoder") or {}).values()
     if not added:
         added = json.loads(read("tokenizer.json") or b"{}").get("added_tokens", [])
     return Tokenizer(
-        has_chat_template=any(chats),
+        has_chat_template=any(accepted),
         special_tokens=frozenset(token["content"] for token in added),
-        takes_system_messages=chats[0] or not any(chats),
+        accepts_system_messages=accepted[0] or not any(accepted),
     )
 
 
 def _try_template(files: dict[str, bytes], config: dict[str, Any]) -> tuple[bool, bool]:
-    """Return whether the template takes the messages with the system's, and without."""
+    """Return whether the template accepts the messages with and without a system message."""
     try:
         source = find_chat_template(files, config)
     except ChatTemplateError:
@@ -113,7 +113,7 @@ def _try_template(files: dict[str, bytes], config: dict[str, Any]) -> tuple[bool
 
 
 def _without_system() -> list[Message]:
-    """Return the messages with the system's text at the head of the first question."""
+    """Return the messages with the system message at the start of the first user message."""
     system, question, *others = DEFAULT_MESSAGES
     content = f"{system['content']}\n\n{question['content']}"
     return [{"role": "user", "content": content}, *others]
@@ -123,10 +123,10 @@ def write_question(
     tokenizer: Tokenizer, *, prompt: str | None, context_length: int | None
 ) -> Question:
     """Return the question in the model's body format; without a prompt, the default messages."""
-    default = DEFAULT_MESSAGES if tokenizer.takes_system_messages else _without_system()
+    default = DEFAULT_MESSAGES if tokenizer.accepts_system_messages else _without_system()
     messages = [{"role": "user", "content": prompt}] if prompt else default
     format_ = None if tokenizer.has_chat_template else chat_format(set(tokenizer.special_tokens))
-    # Prompt and answer share the context; models of 512 tokens exist.
+    # Prompt and answer share the context, and some models have only 512 tokens.
     tokens_at_most = min(_TOKENS_AT_MOST, (context_length or _TOKENS_AT_MOST) // 2)
     return Question(
         messages[-1]["content"],

@@ -1,4 +1,4 @@
-"""Whether an answer is right: not empty, ended by the model, and as expected."""
+"""Judges an answer: it must not be empty, must be complete, and must be as expected."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def judge(model_arn: str, question: Question, answer: Answer, expect: str | None) -> str:
-    """Return the text of an answer that passes, up to the format's stop.
+    """Return the text of an answer that passes, up to the `stop` of its format.
 
     Raises:
-        SmokeTestFailedError: It is empty, did not end, or is not what was expected.
+        SmokeTestFailedError: The answer is empty, incomplete or not as expected.
     """
     text, stop = answer.text, ""
     if question.stop is not None:
@@ -27,6 +27,6 @@ def judge(model_arn: str, question: Question, answer: Answer, expect: str | None
         found = f"it did not end its answer by itself: {text[:200]!r}"
         raise SmokeTestFailedError(model_arn, found)
     if expect is not None and expect not in text:
-        found = f"it answered {text[:500]!r}, where {expect!r} is expected"
+        found = f"it answered {text[:500]!r}, but {expect!r} is expected"
         raise SmokeTestFailedError(model_arn, found)
     return text

@@ -258,7 +258,7 @@ def test_the_answer_is_cut_at_the_stop_token_of_the_format(
 
 def test_what_comes_after_the_stop_token_does_not_meet_the_expectation(bedrock: Bedrock) -> None:
     bedrock.answers(completion("ガラス<|eot_id|>トランペット"))
-    assert "it answered 'ガラス', where 'トランペット' is expected" in failure(
+    assert "it answered 'ガラス', but 'トランペット' is expected" in failure(
         bedrock, LLAMA_3, expect="トランペット"
     )
 
@@ -323,13 +323,13 @@ def test_any_other_refusal_keeps_its_name(bedrock: Bedrock, status: int, error: 
 @pytest.mark.parametrize("answer", [{"outputs": []}, {"choices": []}, {}, {"generation": None}])
 def test_an_answer_of_unknown_form_fails(bedrock: Bedrock, answer: object) -> None:
     bedrock.answers(answer)
-    assert "its answer has an unknown form" in failure(bedrock)
+    assert "its answer has an unknown format" in failure(bedrock)
 
 
 @pytest.mark.parametrize("answer", [b"", b"<html>", b"\xff", b"[]", b"null", b'"text"'])
 def test_an_answer_that_is_no_json_object_fails(bedrock: Bedrock, answer: bytes) -> None:
     bedrock.answer = answer
-    assert "its answer is no JSON object" in failure(bedrock)
+    assert "its answer is not a JSON object" in failure(bedrock)
 
 
 @settings(deadline=None)
@@ -412,7 +412,7 @@ def test_a_template_that_refuses_a_system_message_is_asked_without_one(
         "{{ messages }}"
     )
     tokenizer = staged(s3, tokenizer_config__json={"chat_template": template})
-    assert (tokenizer.has_chat_template, tokenizer.takes_system_messages) == (True, False)
+    assert (tokenizer.has_chat_template, tokenizer.accepts_system_messages) == (True, False)
     bedrock.answers(chat("トランペット"))
     ask(bedrock, tokenizer)
     (sent,) = bedrock.bodies
