@@ -1,1 +1,1 @@
-"""All that is known of a model before its import: verdict, account, forecast."""
+"""Assesses an import before it starts: verdict, account and forecast."""

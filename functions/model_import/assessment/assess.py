@@ -1,4 +1,4 @@
-"""Everything that is known of an import before it begins."""
+"""Assesses an import before it starts."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """The verdict on a repository, and the plan of its import; a refused one has a plan too."""
+    """The verdict on a repository and the plan of its import, even if it is refused."""
 
     verdict: Verdict
     plan: Plan
 
     @property
     def refusal(self) -> str | None:
-        """Return why it cannot be imported, with every reason, or None when it can."""
+        """Return every reason against the import, or None if there is none."""
         if self.verdict.importable:
             return None
         return self.verdict.refusal(self.plan.wanted.repo_id, self.plan.wanted.commit)
 
 
-def assess(  # noqa: PLR0913 – each is one thing of its own
+def assess(  # noqa: PLR0913 – independent inputs
     request: ImportRequest,
     snapshot: Snapshot,
     region: str,
@@ -50,13 +50,13 @@ def assess(  # noqa: PLR0913 – each is one thing of its own
     check_account: Callable[[WantedImport], Iterable[Finding]] = lambda _: (),
     megabytes_per_second: float | None = None,
 ) -> Assessment:
-    """Return what is known of the import of a snapshot into a Region.
+    """Assess the import of a snapshot into a Region.
 
-    `check_account` adds what the account has against it; by default no account is checked.
+    `check_account` adds findings about the account; by default no account is checked.
 
     Raises:
-        RepositoryGatedError: The Hub lists the files and does not hand them out.
-        HubUnavailableError: The Hub did not answer, or answered with a fault of its own.
+        RepositoryGatedError: The Hub lists the files but does not serve them.
+        HubUnavailableError: The Hub did not answer, or answered with a temporary failure.
     """
     wanted = WantedImport.of(request, snapshot.source)
     with contextlib.closing(HubFiles(snapshot.source, hub_token, ca_bundle=hub_ca_bundle)) as files:

@@ -1,4 +1,4 @@
-"""What the state machine carries from state to state about one import."""
+"""The plan of an import, which the state machine passes from state to state."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """An import before it begins; `prompt` and `expect` are the smoke test's.
+    """An import before it starts; `prompt` and `expect` are for the smoke test.
 
-    `tags` are those of the import job, the model and the staged objects: the import's own come
-    last.
+    `tags` are for the import job, the model and the staged objects; the import's own come last.
     """
 
     wanted: WantedImport
@@ -53,7 +52,7 @@ class Plan:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON object; its tags are spelt as the AWS SDK integration takes them."""
+        """Return the JSON object; its tags are in the format of the AWS SDK integration."""
         return {
             "repo_id": self.wanted.repo_id,
             "revision": self.revision,
