@@ -1,1 +1,1 @@
-"""Chat templates: found, judged and rendered in a process of their own."""
+"""Finds chat templates and renders them in a separate process."""

@@ -1,4 +1,4 @@
-"""The prompt format of a model whose repository has no chat template, by its special tokens."""
+"""Prompt formats for models without a chat template, chosen by their special tokens."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ type Message = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class ChatFormat:
-    """How a family writes a conversation; `stop` ends the model's turn."""
+    """The prompt format of a family; `stop` ends the model's turn."""
 
     marker: str
     start: str
@@ -19,7 +19,7 @@ class ChatFormat:
     stop: str
 
     def render(self, messages: list[Message]) -> str:
-        """Return the prompt that asks for the assistant's next turn."""
+        """Return the prompt, up to where the assistant's next turn starts."""
         turns = "".join(self.turn.format(**message) for message in messages)
         return self.start + turns + self.assistant
 

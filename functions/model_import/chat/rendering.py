@@ -1,7 +1,7 @@
 """A conversation as a model's chat template writes it, with what Bedrock's transformers gives it.
 
-A template is a program, and whoever published the model wrote it: Jinja's sandbox keeps it from
-Python, and nothing here keeps it from running for ever. sandbox.py does.
+A template is an untrusted program from the repository. Jinja's sandbox denies it access to Python.
+Nothing in this module limits its running time; sandbox.py does.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ def render_chat(
     *,
     asking: bool = True,
 ) -> str:
-    """Return a conversation as the model reads it; `asking`, up to where its answer begins.
+    """Return the prompt of a conversation; if `asking`, with the start of the model's turn.
 
     Raises:
-        ChatTemplateError: The template raised, or is not valid.
+        ChatTemplateError: The template is not valid, or raised.
     """
     try:
         template = _environment().from_string(source)
@@ -41,14 +41,14 @@ def render_chat(
             messages=messages, tools=None, documents=None, add_generation_prompt=asking, **tokens
         )
     except Exception as error:
-        # Whatever the template does, it does as a program of somebody else's.
+        # A template can raise any exception.
         raise ChatTemplateError(str(error) or type(error).__name__) from error
 
 
 class _GenerationTag(jinja2.ext.Extension):
-    """`{% generation %}`, with which a template marks the assistant's part: rendered as it is."""
+    """`{% generation %}`, which marks the assistant's part; its content is rendered unchanged."""
 
-    tags = {"generation"}  # noqa: RUF012  jinja2 declares it so
+    tags = {"generation"}  # noqa: RUF012  as in jinja2
 
     def parse(self, parser: Parser) -> list[nodes.Node]:
         next(parser.stream)

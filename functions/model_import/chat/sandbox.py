@@ -1,7 +1,7 @@
-"""Renders an untrusted chat template in a process of its own, bounded in all that it can take.
+"""Renders an untrusted chat template in a separate process with limits on time and memory.
 
-Jinja's sandbox bounds neither time nor memory: three nested loops, one `**` or one padded format
-string take all there is, and no thread can be ended in the middle of them. A process can.
+Jinja's sandbox limits neither: three nested loops, one `**` or one padded format string can use up
+both. A thread cannot be stopped in the middle of them, but a process can.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ _START: Final = (
     "from model_import.chat.sandbox_process import serve; serve(os.environ)"
 )
 READY: Final = "ready"
-# The process's first line: what ends it from there on is the template.
+# The first line of the process. If the process ends after it, the template is the cause.
 _SECONDS_AT_MOST: Final = 30.0
-# By the clock, for a process that waits and does not work; work has a budget of its own.
+# Wall-clock time, for a process that waits. Its processor time has a separate limit.
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What all conversations together may take.
+    """The limits for all conversations together.
 
-    Published templates of 4 to 20 kB take 0.01 to 0.03 s, the interpreter itself 14 MB of memory
-    (measured 2026-11-24, Python 3.13 on x86-64).
+    Published templates of 4 to 20 kB take 0.01 to 0.03 s; the interpreter alone uses 14 MB of
+    memory (measured 2026-11-24, Python 3.13 on x86-64).
     """
 
     processor_seconds: float = 1.0
@@ -43,7 +43,7 @@ DEFAULT_BUDGET: Final = Budget()
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """What a template is given; `asking`, the model's answer is to follow."""
+    """The messages to render; if `asking`, the model's answer is to follow them."""
 
     messages: Sequence[Mapping[str, Any]]
     asking: bool = True
@@ -51,7 +51,7 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """What a template made of a conversation, or why it made nothing."""
+    """The text that a template rendered, or why it failed."""
 
     text: str = ""
     failure: str | None = None
@@ -63,34 +63,36 @@ def render_bounded(
     conversations: Sequence[Conversation],
     budget: Budget = DEFAULT_BUDGET,
 ) -> list[Rendering]:
-    """Return a rendering for each conversation; takes a tenth of a second to start.
+    """Return a rendering for each conversation; the process takes 0.1 s to start.
 
     Raises:
-        RuntimeError: The process did not start, which is no fault of the template.
+        RuntimeError: The process did not start; the template is not the cause.
     """
-    order = {
+    job = {
         "source": source,
         "tokens": dict(tokens),
         "conversations": [[list(each.messages), each.asking] for each in conversations],
         "budget": [budget.processor_seconds, budget.memory_bytes, budget.characters],
     }
-    # Isolated and without site: the interpreter reads no variable and runs no start-up file.
+    # Isolated and without site: the interpreter reads no variables and runs no start-up files.
     command = [sys.executable, "-I", "-S", "-c", _START, *sys.path]
     try:
-        output = subprocess.run(  # noqa: S603  this very interpreter
+        output = subprocess.run(  # noqa: S603  this interpreter
             command,
-            input=json.dumps(order).encode(),
+            input=json.dumps(job).encode(),
             capture_output=True,
             timeout=_SECONDS_AT_MOST,
             check=False,
         )
-        written, complaint = output.stdout, output.stderr
+        written, errors = output.stdout, output.stderr
     except subprocess.TimeoutExpired as expired:
-        written, complaint = expired.stdout or b"", expired.stderr or b""
-    # The last line may be cut where the process was ended.
+        written, errors = expired.stdout or b"", expired.stderr or b""
+    # The last line may be incomplete if the process was stopped.
     ready, *lines = written.split(b"\n")[:-1] or [b""]
     if ready != READY.encode():
-        raise RuntimeError(f"no process for chat templates: {complaint.decode(errors='replace')}")
+        raise RuntimeError(
+            f"the process for chat templates did not start: {errors.decode(errors='replace')}"
+        )
     renderings = [Rendering(**json.loads(line)) for line in lines]
-    ended = Rendering(failure="it takes more time or memory than a template may")
+    ended = Rendering(failure="it exceeds the limit of time or memory for a template")
     return renderings + [ended] * (len(conversations) - len(renderings))

@@ -1,4 +1,4 @@
-"""The program of the process in which sandbox.py has a template rendered."""
+"""The program of the process in which sandbox.py renders a template."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
 _WARM_UP = r"{{ '\N{BULLET}' ~ strftime_now('%Y') ~ [] | pprint ~ lipsum(1) ~ 1 // 0 }}"
-# Jinja and Python read files for a text constant, for each of these, and for the error.
+# Each of these, a text constant and an error make Jinja and Python read files.
 
 
 def serve(environ: MutableMapping[str, str]) -> None:
-    """Render what stdin orders, a line of stdout for each conversation; empties `environ`."""
-    order = json.load(sys.stdin)
+    """Render the job on stdin, one line of stdout per conversation; empties `environ`."""
+    job = json.load(sys.stdin)
     with contextlib.suppress(ChatTemplateError):
         render_chat(_WARM_UP, [], {})
-    processor_seconds, memory_bytes, characters = order["budget"]
+    processor_seconds, memory_bytes, characters = job["budget"]
     _give_up_rights(environ, processor_seconds, memory_bytes)
     _write(READY)
-    for messages, asking in order["conversations"]:
+    for messages, asking in job["conversations"]:
         try:
-            text = render_chat(order["source"], messages, order["tokens"], asking=asking)
+            text = render_chat(job["source"], messages, job["tokens"], asking=asking)
             answer = {"text": text}
             if len(text) > characters:
                 answer = {"failure": f"it writes more than {characters:,} characters"}
@@ -47,8 +47,8 @@ def _write(line: str) -> None:
 def _give_up_rights(
     environ: MutableMapping[str, str], processor_seconds: float, memory_bytes: int
 ) -> None:
-    """Let this process open nothing, start nothing, and take no more than it may."""
-    # Credentials are for its parent.
+    """Deny this process files and child processes, and limit its time and memory."""
+    # Only the parent may have credentials.
     environ.clear()
     limits = {
         resource.RLIMIT_NOFILE: 0,
@@ -57,8 +57,8 @@ def _give_up_rights(
         resource.RLIMIT_AS: memory_bytes,
     }
     for limit, value in limits.items():
-        # macOS refuses a limit of the address space.
+        # macOS refuses to limit the address space.
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(limit, (value, value))
-    # Nobody handles SIGPROF: the kernel ends the process, whatever code it is in.
+    # SIGPROF has no handler: the kernel stops the process, whatever code it runs.
     signal.setitimer(signal.ITIMER_PROF, processor_seconds)

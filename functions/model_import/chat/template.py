@@ -1,4 +1,4 @@
-"""Where a model's chat template is, and which of several it is; nothing here runs it."""
+"""Finds a model's chat template, without running it."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ _SPECIAL_TOKENS: Final = (
 
 
 class ChatTemplateError(ValueError):
-    """A template cannot be read, or is broken, or refuses the messages."""
+    """A template cannot be read, is not valid, or refuses the messages."""
 
 
 def find_chat_template(
     files: Mapping[str, bytes], tokenizer_config: Mapping[str, Any]
 ) -> str | None:
-    """Return the template's source, or None when there is none that is used unasked.
+    """Return the source of the default template, or None if there is none.
 
     Raises:
-        ChatTemplateError: A file of its own holds none that can be read.
+        ChatTemplateError: A separate file does not contain a readable template.
     """
     separate = separate_template(files)
     return default_template(tokenizer_config.get("chat_template")) if separate is None else separate
 
 
 def template_file(files: Mapping[str, bytes], tokenizer_config: Mapping[str, Any]) -> str | None:
-    """Return the file whose template counts, or None when there is none."""
+    """Return the file whose template is used, or None if there is none."""
     embedded = TOKENIZER_CONFIG if tokenizer_config.get("chat_template") else None
     return next((file for file in (TEMPLATE_JINJA, TEMPLATE_JSON) if file in files), embedded)
 
 
 def separate_template(files: Mapping[str, bytes]) -> str | None:
-    """Return the template in a file of its own, which goes before tokenizer_config.json.
+    """Return the template in a separate file, which overrides tokenizer_config.json.
 
     Raises:
-        ChatTemplateError: The file holds none that can be read.
+        ChatTemplateError: The file does not contain a readable template.
     """
     try:
         if TEMPLATE_JINJA in files:
@@ -57,17 +57,17 @@ def separate_template(files: Mapping[str, bytes]) -> str | None:
             return default_template(json.loads(files[TEMPLATE_JSON])["chat_template"])
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         file = TEMPLATE_JINJA if TEMPLATE_JINJA in files else TEMPLATE_JSON
-        raise ChatTemplateError(f"{file} holds no template: {error}") from error
+        raise ChatTemplateError(f"{file} does not contain a template: {error}") from error
     return None
 
 
 def default_template(templates: object) -> str | None:
-    """Return the one template, or of several named ones the one that is used unasked."""
+    """Return the only template, or the one named "default"."""
     return templates if isinstance(templates, str) else named_templates(templates).get("default")
 
 
 def named_templates(templates: object) -> dict[str, str]:
-    """Return several templates by name, whether they are listed or in an object."""
+    """Return named templates from a list or an object."""
     match templates:
         case dict():
             pairs = list(templates.items())
@@ -84,13 +84,13 @@ def named_templates(templates: object) -> dict[str, str]:
 def special_tokens(
     tokenizer_config: Mapping[str, Any], special_tokens_map: Mapping[str, Any] | None = None
 ) -> dict[str, str]:
-    """Return the special tokens by their template variables; the older map goes second."""
+    """Return the special tokens by template variable; tokenizer_config.json overrides the map."""
     values = {**(special_tokens_map or {}), **tokenizer_config}
     tokens = {name: _token_text(values.get(name)) for name in _SPECIAL_TOKENS}
     return {name: token for name, token in tokens.items() if token is not None}
 
 
 def _token_text(value: object) -> str | None:
-    """Return a token that is configured as text, or as an object with `content`."""
+    """Return a token that is given as a string, or as an object with `content`."""
     content = value.get("content") if isinstance(value, dict) else value
     return content if isinstance(content, str) else None

@@ -246,7 +246,7 @@ def test_a_separate_file_that_holds_no_template_is_a_warning(files: dict[str, by
     tokenizer = tokenizer_of(OF_LLAMA_2, chat_template=MISTRAL)
     (finding,) = check_chat_template(files, tokenizer, (2,), multimodal=False)
     assert finding.code == "CHAT_TEMPLATE_INVALID"
-    assert f"{next(iter(files))} holds no template" in finding.found
+    assert f"{next(iter(files))} does not contain a template" in finding.found
 
 
 def test_a_separate_template_goes_before_the_embedded_one() -> None:
