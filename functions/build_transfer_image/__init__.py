@@ -1,1 +1,1 @@
-"""Builds the transfer image for the stack that it belongs to."""
+"""Builds the transfer image of its stack."""

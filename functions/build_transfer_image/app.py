@@ -1,4 +1,4 @@
-"""The stack's transfer image: a request of CloudFormation to an image in the stack's repository."""
+"""Builds the stack's transfer image when CloudFormation requests it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _ROOT: Final = Path(__file__).parent.parent
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    """Answer CloudFormation, whatever happens: it would wait for an hour otherwise."""
+    """Always answer CloudFormation, which would otherwise wait for an hour."""
     logger.append_keys(request_type=event["RequestType"])
     try:
         answer = StackAnswer(_image(event["RequestType"], context))
     except Exception as error:
-        logger.exception("No image")
+        logger.exception("image build failed")
         answer = StackAnswer({}, failure=f"{type(error).__name__}: {error}")
     answer.send(event)
 
@@ -49,11 +49,11 @@ def _image(request_type: str, context: LambdaContext) -> dict[str, str]:
         repository=os.environ["IMAGE_REPOSITORY"],
     )
     if request_type == "Delete":
-        # The images go with the repository (EmptyOnDelete).
+        # CloudFormation deletes the images with the repository (EmptyOnDelete).
         builder.discard(sources)
         return {}
-    left = Time(time.sleep, lambda: context.get_remaining_time_in_millis() / 1000)
-    digest = builder.build(sources, left)
+    time_left = Time(time.sleep, lambda: context.get_remaining_time_in_millis() / 1000)
+    digest = builder.build(sources, time_left)
     logger.info("image", digest=digest, sources=sources.content_hash)
     return {
         "ImageUri": f"{os.environ['IMAGE_REPOSITORY_URI']}@{digest}",

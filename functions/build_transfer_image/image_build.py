@@ -1,4 +1,4 @@
-"""Builds the transfer image with CodeBuild, once for each content of its sources."""
+"""Builds the transfer image with CodeBuild, unless there is an image of the same sources."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS: Final = 5
 _RESERVE_SECONDS: Final = 60
-"""What is left of the caller's time when waiting ends: enough to stop the build and to answer."""
+"""Waiting ends so long before the timeout, to leave time to stop the build and to answer."""
 
 _LOG_LINES: Final = 30
 
 
 class ImageBuildFailedError(Exception):
-    """No image came of a build: how it ended, where, and the last lines of its log."""
+    """A build produced no image; the message has its status and the last lines of its log."""
 
     def __init__(self, build_id: str, end: str, log_tail: str) -> None:
         super().__init__(f"Build {build_id} of the transfer image {end}. {log_tail}".strip())
@@ -35,7 +35,7 @@ class ImageBuildFailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """The services that take part."""
+    """The clients of a build."""
 
     codebuild: CodeBuildClient
     ecr: ECRClient
@@ -45,7 +45,7 @@ class Clients:
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """How waiting passes; `seconds_left` is the caller's."""
+    """How to wait, and how many seconds the caller has left."""
 
     sleep: Callable[[float], object]
     seconds_left: Callable[[], float]
@@ -53,7 +53,7 @@ class Time:
 
 @dataclass(frozen=True, slots=True)
 class ImageBuilder:
-    """The project that builds, the bucket that it reads from and the repository that it fills."""
+    """The CodeBuild project, the bucket that it reads from and its image repository."""
 
     clients: Clients
     project: str
@@ -61,10 +61,10 @@ class ImageBuilder:
     repository: str
 
     def build(self, sources: ImageSources, time: Time) -> str:
-        """Return the digest of the image of these sources, which is built unless it is there.
+        """Return the digest of the image of these sources, and build it if it does not exist.
 
         Raises:
-            ImageBuildFailedError: a build ended, or was stopped for want of time, without an image.
+            ImageBuildFailedError: The build failed, or was stopped because time ran out.
         """
         tag = sources.content_hash
         digest = self._find_digest(tag)
@@ -81,7 +81,7 @@ class ImageBuilder:
         return digest
 
     def discard(self, sources: ImageSources) -> None:
-        """Delete what a build reads, if it is there: a stack cannot delete a bucket with it."""
+        """Delete the sources in S3, because a stack can only delete an empty bucket."""
         with contextlib.suppress(self.clients.s3.exceptions.NoSuchBucket):
             self.clients.s3.delete_object(Bucket=self.bucket, Key=_key(sources))
 
@@ -97,7 +97,7 @@ class ImageBuilder:
         while build["buildStatus"] == "IN_PROGRESS":
             if time.seconds_left() < _RESERVE_SECONDS:
                 self.clients.codebuild.stop_build(id=build["id"])
-                end = "was stopped: it took longer than may be waited for"
+                end = "was stopped because it took longer than the timeout allows"
                 raise ImageBuildFailedError(build["id"], end, self._log_tail(build))
             time.sleep(_POLL_SECONDS)
             (build,) = self.clients.codebuild.batch_get_builds(ids=[build["id"]])["builds"]
@@ -113,7 +113,7 @@ class ImageBuilder:
         return found["imageDetails"][0]["imageDigest"]
 
     def _log_tail(self, build: BuildTypeDef) -> str:
-        """Return the last lines of the log; a build that failed early has none."""
+        """Return the last lines of the log, if the build has one."""
         location = build.get("logs", {})
         if not location.get("groupName") or not location.get("streamName"):
             return "It has no log."
@@ -136,11 +136,11 @@ def _key(sources: ImageSources) -> str:
 
 
 def _end(build: BuildTypeDef) -> str:
-    """Return how a build ended, with what its phases say of it."""
-    said = [
+    """Return the status of a build with the messages of its phases."""
+    messages = [
         f"{phase['phaseType']}: {context['message']}"
         for phase in build.get("phases", [])
         for context in phase.get("contexts", [])
         if context.get("message")
     ]
-    return " ".join([f"ended as {build['buildStatus']} and left no image", *said])
+    return " ".join([f"ended as {build['buildStatus']} and left no image", *messages])

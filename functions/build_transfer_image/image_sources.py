@@ -1,4 +1,4 @@
-"""The sources of the transfer image: read, named by their content, packed for a build."""
+"""Reads the sources of the transfer image, hashes them and packs them for a build."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FOLDERS: Final = ("model_import", "transfer_model")
-"""What the Dockerfile copies, and the folder that it lies in."""
+"""The folder that the Dockerfile copies, and the Dockerfile's own folder."""
 
 _EARLIEST: Final = (1980, 1, 1, 0, 0, 0)
-"""The first time that a zip can hold: the same sources always make the same archive."""
+"""The earliest time in a zip; a fixed time makes equal archives of equal sources."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageSources:
-    """Paths, as the Dockerfile names them, and contents."""
+    """The files with their paths, as the Dockerfile names them."""
 
     files: tuple[tuple[str, bytes], ...]
 
     @classmethod
     def read(cls, root: Path) -> Self:
-        """Read the folders of the image below `root`, without what Python compiles on the way."""
+        """Read the folders of the image under `root`, without compiled Python files."""
         paths = sorted(
             path
             for folder in _FOLDERS
@@ -37,14 +37,14 @@ class ImageSources:
 
     @property
     def content_hash(self) -> str:
-        """Return 64 hexadecimal characters that change with any path or content."""
+        """Return a SHA-256 hash of all paths and contents, in hexadecimal."""
         listing = "".join(
             f"{hashlib.sha256(content).hexdigest()}  {path}\n" for path, content in self.files
         )
         return hashlib.sha256(listing.encode()).hexdigest()
 
     def zipped(self) -> bytes:
-        """Return the archive that a build unpacks."""
+        """Return the zip archive that a build unpacks."""
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
             for path, content in self.files:

@@ -1,4 +1,4 @@
-"""The answer that CloudFormation waits for when it has asked for a custom resource."""
+"""The answer to CloudFormation's request for a custom resource."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _REASON_CHARACTERS_AT_MOST: Final = 1_700
-"""An answer may have 4,096 bytes, and its other fields take some hundreds."""
+"""An answer may have 4,096 bytes; its other fields need some hundred."""
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html, 2026-11-24
 _RETRIES: Final = urllib3.Retry(
     total=6, backoff_factor=1, allowed_methods={"PUT"}, status_forcelist={500, 502, 503, 504}
 )
 
 
-class AnswerNotTakenError(Exception):
-    """CloudFormation did not take the answer; Lambda then gives the same request again."""
+class AnswerNotAcceptedError(Exception):
+    """CloudFormation did not accept the answer; Lambda then retries the request."""
 
 
 @dataclass(frozen=True, slots=True)
 class StackAnswer:
-    """What became of a request: its attributes, or why it failed."""
+    """The result of a request: the attributes of the resource, or why it failed."""
 
     data: Mapping[str, str]
     failure: str | None = None
 
     def send(self, request: Mapping[str, Any]) -> None:
-        """Put it where the request says.
+        """Send the answer to the URL in the request.
 
         Raises:
-            AnswerNotTakenError: it was refused, or nobody answered, for as long as was tried.
+            AnswerNotAcceptedError: Every try was refused or not answered.
         """
-        # The URL is signed: whoever has it can answer, so it is in no message.
+        # The URL is signed, so anyone who has it can answer: no message may contain it.
         try:
             response = urllib3.request(
                 "PUT",
@@ -47,9 +47,9 @@ class StackAnswer:
                 timeout=10,
             )
         except urllib3.exceptions.HTTPError as error:
-            raise AnswerNotTakenError(type(error).__name__) from None
+            raise AnswerNotAcceptedError(type(error).__name__) from None
         if response.status >= 300:  # noqa: PLR2004 – S3's success is 2xx
-            raise AnswerNotTakenError(f"status {response.status}")
+            raise AnswerNotAcceptedError(f"status {response.status}")
 
     def _body(self, request: Mapping[str, Any]) -> bytes:
         answer: dict[str, Any] = {
@@ -66,7 +66,7 @@ class StackAnswer:
 
 
 def _shortened(reason: str) -> str:
-    """Return the beginning and the end of it, in characters of one byte, or two when escaped."""
+    """Return its start and end, in characters of one byte, or two bytes when escaped."""
     plain = "".join(
         character if character == "\n" or " " <= character <= "~" else "?" for character in reason
     )

@@ -288,7 +288,7 @@ def test_a_build_without_end_is_stopped_and_answered_for_in_time(deployment: Dep
     answer = deployment.request("Create")
 
     assert answer["Status"] == "FAILED"
-    assert "longer than may be waited for" in answer["Reason"]
+    assert "longer than the timeout allows" in answer["Reason"]
     assert len(deployment.codebuild.stopped) == 1
     assert 30 < deployment.seconds_left[0] < 60
     assert deployment.staged() == []
