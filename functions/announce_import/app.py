@@ -1,4 +1,4 @@
-"""Announce Import: an event of this stack to a message that people read."""
+"""Announce Import: publishes the announcement of an event of this stack."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def sns() -> SNSClient:
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Return the message's id and subject; Lambda tries again twice what SNS did not take."""
+    """Return the message's id and subject; if SNS fails, Lambda retries twice."""
     announcement = announcement_of(
         event["detail-type"], datetime.fromisoformat(event["time"]), event["detail"]
     )

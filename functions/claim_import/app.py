@@ -1,4 +1,4 @@
-"""Claim Import: the plan to what this execution is to do about it, as one of perhaps many."""
+"""Claim Import: decides what this execution does, when others may import the same source."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def claims() -> Claims:
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Return the action, and the job, the model or the execution that it is about."""
+    """Return the action, with the job, the model or the execution that it concerns."""
     logger.append_keys(execution_arn=event["execution_arn"])
     decision = decide(
         Plan.from_dict(event["plan"]).wanted,

@@ -1,4 +1,4 @@
-"""Decide Approval: the page behind a link of a request, and the click on its button."""
+"""Decide Approval: serves the page of a link and accepts the decision from its button."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ logger = Logger()
 
 @functools.cache
 def desk() -> ApprovalDesk:
-    """Return where the links of this stack lead."""
     return ApprovalDesk(
         secret=approval_secret(),
         table=approval_table(),
@@ -32,12 +31,12 @@ def desk() -> ApprovalDesk:
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Answer a request to the function's URL; its body is of no account, and not read."""
+    """Answer a request to the function's URL; its body is ignored."""
     method = event["requestContext"]["http"]["method"]
     try:
         page = desk().answer(method, event["rawPath"], event.get("rawQueryString", ""))
     except ModelImportError as error:
-        logger.error("no answer", reason=str(error))  # noqa: TRY400 – whose call failed is in it
+        logger.error("no answer", reason=str(error))  # noqa: TRY400 – the message names the call
         page = UNAVAILABLE
     logger.info("page", method=method, status=page.status)
     return {

@@ -1,4 +1,4 @@
-"""Judge Release: a release and the policy to an import, or to every reason why not."""
+"""Judge Release: decides whether a release is imported, or returns every reason against it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ logger = Logger()
 
 @functools.cache
 def judge() -> ReleaseJudge:
-    """Return what judges releases for this stack."""
     return ReleaseJudge(
         hub_endpoint=settings().hub_endpoint,
         hub_token=hub_token(),

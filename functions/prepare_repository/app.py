@@ -1,4 +1,4 @@
-"""Prepare Repository: the plan to staged small files, a manifest and slices of the weights."""
+"""Prepare Repository: stages the small files, and writes the manifest and the slices."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ logger = Logger()
 
 @functools.cache
 def fan_out() -> FanOut:
-    """Return how the weights are spread over tasks."""
+    """Return how the weights are divided among tasks."""
     return FanOut(
         tasks_at_most=settings().tasks_at_most,
         slice_bytes_at_least=settings().slice_bytes_at_least,
@@ -33,7 +33,7 @@ def fan_out() -> FanOut:
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Return where the manifest and the model's prefix are, and the slices with their tasks."""
+    """Return the URIs of the manifest and the model, and the slices with their task sizes."""
     plan = Plan.from_dict(event["plan"])
     wanted = plan.wanted
     logger.append_keys(execution_name=event["execution_name"], repo_id=wanted.repo_id)
@@ -55,7 +55,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     return {
         "manifest_uri": prepared.manifest_uri,
         "s3_uri": prepared.manifest.staging.s3_uri,
-        # ECS takes sizes, and environments, as strings.
+        # ECS requires strings for task sizes and environment variables.
         "slices": [
             {
                 "uri": task.uri,

@@ -1,4 +1,4 @@
-"""Receive Webhook: a delivery of the Hub to an event `Model Released`, answered at once."""
+"""Receive Webhook: puts a `Model Released` event for a delivery of the Hub."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ logger = Logger()
 
 @functools.cache
 def secret() -> RotatedSecret:
-    """Return the secret that the Hub sends."""
+    """Return the secret that the Hub sends with each delivery."""
     return RotatedSecret(boto3.client("secretsmanager"), os.environ["WEBHOOK_SECRET_ARN"])
 
 
@@ -36,7 +36,7 @@ def events() -> EventBridgeClient:
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Answer a request to the function's URL; who does not know the secret learns nothing."""
+    """Answer a request to the function's URL; without the secret, only with 401."""
     given = (event.get("headers") or {}).get("x-webhook-secret", "")
     if not has_secret(given, secret()):
         return _answer(HTTPStatus.UNAUTHORIZED)
@@ -46,7 +46,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         logger.warning("malformed delivery", reason=str(error))
         return _answer(HTTPStatus.BAD_REQUEST, str(error))
     if release is None:
-        return _answer(HTTPStatus.ACCEPTED, "no release")
+        return _answer(HTTPStatus.ACCEPTED, "not a release")
     publish_releases(events(), [release])
     logger.info("released", repo_id=release.repo_id, commit=release.commit)
     return _answer(HTTPStatus.ACCEPTED, "released")
@@ -59,7 +59,7 @@ def _body(event: dict[str, Any]) -> bytes:
     try:
         return base64.b64decode(body, validate=True)
     except ValueError:
-        raise MalformedDeliveryError("a body that is not Base64") from None
+        raise MalformedDeliveryError("the body is not Base64") from None
 
 
 def _answer(status: HTTPStatus, outcome: str | None = None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Request Approval: an execution that waits by a task token to a message that people answer."""
+"""Request Approval: asks people to approve an execution, which waits with a task token."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ logger = Logger()
 
 @functools.cache
 def requester() -> ApprovalRequester:
-    """Return what asks for approval in this stack."""
     return ApprovalRequester(
         ApprovalSettings(
             url=os.environ["APPROVAL_URL"],
@@ -38,7 +37,7 @@ def requester() -> ApprovalRequester:
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], _context: LambdaContext) -> None:
-    """Ask; the answer goes to Step Functions, from wherever it is given."""
+    """Request the approval; the answer goes to Step Functions, not to this function."""
     logger.append_keys(execution_arn=event["execution_arn"])
     plan = Plan.from_dict(event["plan"])
     requester().request(event["execution_arn"], event["task_token"], plan, event["findings"])

@@ -1,4 +1,4 @@
-"""Smoke Test: an imported model to an answer that was judged."""
+"""Smoke Test: asks an imported model a question and judges its answer."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ logger = Logger()
 
 @functools.cache
 def runtime() -> BedrockRuntimeClient:
-    """Return the runtime client: one try, since the state machine tries again, and a long wait."""
+    """Return a runtime client with a long timeout and no retries; the state machine retries."""
     config = Config(retries={"total_max_attempts": 1}, read_timeout=270)
     return boto3.client("bedrock-runtime", config=config)
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Return prompt, answer, latency, tokens and the seconds to the first success."""
+    """Return prompt, answer, latency, tokens and seconds to the first success."""
     logger.append_keys(model_arn=event["model_arn"])
     result = run_smoke_test(
         runtime(),

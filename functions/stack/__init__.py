@@ -1,1 +1,1 @@
-"""What a handler gets from the stack: its clients and settings."""
+"""The clients and settings of the handlers."""

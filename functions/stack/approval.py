@@ -1,4 +1,4 @@
-"""What the handlers of approval share: the secret of the links, and the table of the requests."""
+"""The secret and the table that both handlers of approvals use."""
 
 from __future__ import annotations
 

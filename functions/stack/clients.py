@@ -1,4 +1,4 @@
-"""What several handlers use of the stack, each made when it is first asked for, and then kept."""
+"""Clients and settings that several handlers use; each is created once, at its first use."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def settings() -> FunctionSettings:
 
 @functools.cache
 def hub_token() -> str | None:
-    """Return the Hub token, or None when the stack has none."""
+    """Return the Hub token, or None if the stack has none."""
     arn = settings().hub_token_secret_arn
     return read_hub_token(boto3.client("secretsmanager"), arn) if arn else None
 
 
 @functools.cache
 def s3() -> S3Client:
-    """Return the S3 client, which refuses a bucket that is not this account's."""
+    """Return an S3 client that only accesses buckets of this account."""
     return expecting_owner(boto3.client("s3"), settings().account_id)
 
 
 @functools.cache
 def bedrock() -> BedrockClient:
-    """Return the Bedrock client that reads the account."""
+    """Return a Bedrock client to read the account."""
     return boto3.client("bedrock", config=ACCOUNT_CALLS)

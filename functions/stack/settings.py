@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FunctionSettings:
-    """What template.yaml sets for all functions, and below it for one of them alone."""
+    """What template.yaml sets for all functions, then for single functions."""
 
     account_id: str
     stack_id: str
@@ -20,11 +20,11 @@ class FunctionSettings:
     hub_token_secret_arn: str | None
     hub_ca_bundle: str | None
     staging_bucket: str
-    # Validate Repository's.
+    # Only for Validate Repository.
     licences_allowed: tuple[str, ...]
     licences_denied: tuple[str, ...]
     megabytes_per_second: float | None
-    # Prepare Repository's.
+    # Only for Prepare Repository.
     tasks_at_most: int
     slice_bytes_at_least: int
     task_cpu_units_at_most: int

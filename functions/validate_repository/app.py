@@ -1,4 +1,4 @@
-"""Validate Repository: the input of an execution to a plan, or to a refusal with every finding."""
+"""Validate Repository: turns the input into a plan, or a refusal with every finding."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def cloudformation() -> CloudFormationClient:
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Return the plan, the findings, and a refusal when one of them is an error."""
+    """Return the plan, the findings, and a refusal if a finding is an error."""
     logger.append_keys(execution_arn=event["execution_arn"])
     request = ImportRequest.from_input(event["input"])
     stack_tags = read_stack_tags(cloudformation(), settings().stack_id)

@@ -1,4 +1,4 @@
-"""Verify Transfer: the manifest to the figures of a transfer that is complete and right."""
+"""Verify Transfer: verifies the staged files against the manifest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ logger = Logger()
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Return files, bytes, bytes moved and seconds of the transfer."""
+    """Return the files, bytes, transferred bytes and seconds of the transfer."""
     logger.append_keys(manifest_uri=event["manifest_uri"])
     figures = verify(s3(), event["manifest_uri"])
     logger.info("verified", **figures)

@@ -1,4 +1,4 @@
-"""Watch Releases: new commits of the watched authors to events `Model Released`, on a schedule."""
+"""Watch Releases: puts `Model Released` events for new commits of the watched authors."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 logger = Logger()
 _SECONDS_TO_RECORD: Final = 30
-"""Kept free at the end of a run for putting events and writing what one author has."""
+"""Reserved at the end of a run to put the events of one author and record its commits."""
 
 
 @logger.inject_lambda_context
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Run the watch once, for as long as this invocation may take."""
+    """Run the watch once, within the timeout of this invocation."""
     seconds = context.get_remaining_time_in_millis() / 1000 - _SECONDS_TO_RECORD
     requests = BoundedRequests(ends_at=time.monotonic() + seconds)
     with requests.client() as client:
