@@ -84,7 +84,7 @@ def test_a_running_import_of_another_model_is_waited_for_and_refuses_nothing(
 
     assert (finding.code, finding.severity) == ("IMPORT_SLOT_TAKEN", "warning")
     assert job in finding.found
-    assert "will wait for the slot" in finding.remedy
+    assert "waits for a free slot" in finding.remedy
 
 
 def test_models_on_every_page_are_read(here: AccountWorld, monkeypatch: pytest.MonkeyPatch) -> None:

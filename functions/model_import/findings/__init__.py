@@ -1,1 +1,1 @@
-"""What preflight can find: each code with its severity, its meaning and its remedy."""
+"""The findings of preflight, and the catalogue of their codes."""

@@ -1,4 +1,4 @@
-"""One thing that preflight has to say about a repository."""
+"""A finding of preflight about a repository or the account."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ _EXAMPLES: Final = 3
 
 
 def legible(text: str) -> str:
-    """Return a text out of a repository so that it can be sent on, whatever its author put there.
+    """Return text from a repository, shortened, with what UTF-8 cannot encode escaped.
 
-    It is cut, and what UTF-8 cannot carry is escaped.
+    Anybody may have written the text, and findings must be safe to send.
     """
     head = text[:_LEGIBLE_CHARACTERS].encode(errors="backslashreplace").decode()
     return head if head == text else f"{head[:_LEGIBLE_CHARACTERS]} …"
 
 
 def some(names: list[str]) -> str:
-    """Return the first names of a list that may be long."""
+    """Return the first names of a list, and an ellipsis for the others."""
     shown = ", ".join(names[:_EXAMPLES])
     return f"{shown} …" if len(names) > _EXAMPLES else shown
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found, what is accepted, what to do; `code` is stable, `where` a file or field."""
+    """What was found, what is accepted, the remedy; `code` is stable, `where` a file or field."""
 
     code: str
     severity: Severity
@@ -44,10 +44,10 @@ class Finding:
     def of(
         cls, code: str, where: str, *, found: str, accepted: str, remedy: str | None = None
     ) -> Self:
-        """Return the finding of a code; `remedy` where one narrower than the catalogue's is known.
+        """Return a finding; `remedy` replaces that of the catalogue with a more specific one.
 
         Raises:
-            KeyError: The catalogue has no such code.
+            KeyError: The catalogue does not have the code.
         """
         entry = CATALOGUE[code]
         return cls(
@@ -60,5 +60,5 @@ class Finding:
         )
 
     def __str__(self) -> str:
-        """Return it as one line for a person."""
+        """Return the finding as one line for a person."""
         return f"{self.code} ({self.where}): {self.found}. {self.accepted} {self.remedy}"

@@ -163,7 +163,7 @@ def test_a_template_of_another_family_writes_tokens_that_the_vocabulary_lacks() 
 def test_markers_that_a_model_reads_as_text_are_named_with_what_that_may_mean() -> None:
     (finding,) = check(ZEPHYR, OF_LLAMA_2, (2,), eos_token="</s>")
     assert finding.code == "CHAT_TEMPLATE_TOKENS_UNKNOWN"
-    assert "Some models were trained so" in finding.remedy
+    assert "Some models were trained this way" in finding.remedy
     assert finding.severity == "warning"
 
 
