@@ -1,4 +1,4 @@
-"""JSON out of a repository: a value, or nothing for what no reader of it would take."""
+"""Parses JSON from a repository, and rejects what is not a usable file."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import json
 from typing import Any, Final
 
 _LEVELS_AT_MOST: Final = 16
-"""Published files have five. Indented, each level adds to every line below it."""
+"""Published files have five. When indented, each level makes every line within it longer."""
 
 
 def parse_json(content: bytes) -> object:
-    """Return the value in a file, or None when it is no JSON, or nested too deep to be meant."""
+    """Return the value in a file, or None if it is not JSON or is nested too deeply."""
     try:
         value = json.loads(content)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The files of a model as transformers writes them, by what they hold."""
+"""The file names of a model, as transformers writes them."""
 
 from typing import Final
 

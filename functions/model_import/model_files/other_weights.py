@@ -1,4 +1,4 @@
-"""What a repository without weights that Bedrock reads has in their place."""
+"""What a repository contains instead of weights that Bedrock reads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOT_SAFETENSORS: Final = "WEIGHTS_NOT_SAFETENSORS"
 
 @dataclass(frozen=True, slots=True)
 class OtherWeights:
-    """A kind of weights, told by the path of any file of the repository."""
+    """A kind of weights, recognised by the path of any file of the repository."""
 
     code: str
     pattern: re.Pattern[str]
@@ -22,7 +22,7 @@ class OtherWeights:
 
 
 def other_weights(paths: Iterable[str]) -> OtherWeights:
-    """Return the first kind that one of the paths is of; the last kind is of no weights at all."""
+    """Return the first kind that any path matches; without a match, the kind without weights."""
     listed = list(paths)
     return next(
         (kind for kind in _KINDS if any(kind.pattern.search(path) for path in listed)), _NONE
@@ -34,12 +34,12 @@ _KINDS: Final = (
     OtherWeights(
         "WEIGHTS_ADAPTER_ONLY",
         re.compile(r"^adapter_model\."),
-        "The repository holds a LoRA adapter and not the model that it adapts",
+        "The repository contains a LoRA adapter, but not its base model",
     ),
     OtherWeights(
         "WEIGHTS_DIFFUSERS",
         re.compile(r"^model_index\.json$"),
-        "The repository is a diffusers pipeline",
+        "The repository contains a diffusers pipeline",
     ),
     OtherWeights(NOT_SAFETENSORS, re.compile(r"^pytorch_model.*\.(bin|pt)$"), _PICKLED),
     OtherWeights(
@@ -53,7 +53,7 @@ _KINDS: Final = (
     OtherWeights(
         "WEIGHTS_ELSEWHERE",
         re.compile(r"\.safetensors$"),
-        "The repository has safetensors files, and none under the name that transformers loads",
+        "The repository has safetensors files, but none with the name that transformers loads",
     ),
 )
 _NONE: Final = OtherWeights("WEIGHTS_MISSING", re.compile(""), "The repository has no weights")

@@ -1,4 +1,4 @@
-"""The header of a safetensors file: bytes in, dataclasses out.
+"""Parses the header of a safetensors file.
 
 Layout: 8 bytes little-endian length N, N bytes of JSON, then the tensors' data.
 Source: https://github.com/huggingface/safetensors#format
@@ -13,12 +13,12 @@ from typing import Any, Final
 
 LENGTH_BYTES: Final = 8
 HEADER_BYTES_AT_MOST: Final = 10_000_000
-# Twice what the 37 thousand tensors of Qwen3-235B-A22B would take in one file. The format allows
-# 100 MB; as JSON objects, a hostile header takes thirty times its size.
+# Twice what the 37,000 tensors of Qwen3-235B-A22B would need in one file. The format allows 100 MB,
+# but a hostile header takes thirty times its size in memory when it is parsed.
 DIMENSIONS_AT_MOST: Final = 64
-# torch has no tensor of more.
+# The limit of torch.
 LARGEST_NUMBER: Final = 2**64 - 1
-# Offsets, dimensions and their product are 64-bit there.
+# In the format, offsets, dimensions and their product have 64 bits.
 
 DTYPE_BITS: Final = {
     "BOOL": 8,
@@ -45,7 +45,7 @@ DTYPE_BITS: Final = {
 
 
 class SafetensorsHeaderError(ValueError):
-    """The bytes are not the header of a safetensors file; the message says why."""
+    """The bytes are not a safetensors header; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,8 @@ class Tensor:
 class Header:
     """All tensors of a file, in the order of their data.
 
-    `framework` is what `__metadata__` gives as its format: empty when it gives none, and None when
-    there is no `__metadata__`.
+    `framework` is the format in `__metadata__`: empty if `__metadata__` has no format, None if the
+    header has no `__metadata__`.
     """
 
     tensors: tuple[Tensor, ...]
@@ -78,7 +78,7 @@ class Header:
 
     @property
     def file_bytes(self) -> int:
-        """Return the size that a file with this header has when nothing is missing or added."""
+        """Return the size that a complete file with this header has."""
         data_bytes = self.tensors[-1].end if self.tensors else 0
         return LENGTH_BYTES + self.header_bytes + data_bytes
 
@@ -87,19 +87,19 @@ def header_length(first_bytes: bytes, file_bytes: int) -> int:
     """Return the length of the JSON header, from the first eight bytes of a file of `file_bytes`.
 
     Raises:
-        SafetensorsHeaderError: There are fewer bytes, or the length cannot be one.
+        SafetensorsHeaderError: There are fewer bytes, or the length is not valid.
     """
     if len(first_bytes) < LENGTH_BYTES:
         raise SafetensorsHeaderError(f"the file ends after {len(first_bytes)} bytes")
     length = int.from_bytes(first_bytes[:LENGTH_BYTES], "little")
     if not 2 <= length <= HEADER_BYTES_AT_MOST:  # noqa: PLR2004 – "{}" is two bytes
         raise SafetensorsHeaderError(
-            f"its first eight bytes announce a header of {length} bytes, and one has 2 to "
+            f"its first eight bytes announce a header of {length} bytes, but a header has 2 to "
             f"{HEADER_BYTES_AT_MOST}"
         )
     if LENGTH_BYTES + length > file_bytes:
         raise SafetensorsHeaderError(
-            f"it announces a header of {length} bytes and is {file_bytes} bytes long"
+            f"it announces a header of {length} bytes, but is {file_bytes} bytes long"
         )
     return length
 
@@ -108,7 +108,7 @@ def parse_header(text: bytes) -> Header:
     """Return the tensors that a JSON header declares.
 
     Raises:
-        SafetensorsHeaderError: It is not JSON of the format, or its offsets overlap or leave gaps.
+        SafetensorsHeaderError: It does not match the format, or its offsets overlap or leave gaps.
     """
     try:
         data = json.loads(text.decode(), object_pairs_hook=_without_duplicates)
@@ -127,8 +127,8 @@ def parse_header(text: bytes) -> Header:
     for tensor in tensors:
         if tensor.start != position:
             raise SafetensorsHeaderError(
-                f"tensor {tensor.name!r} starts at {tensor.start}, not at {position} where the one "
-                "before it ends"
+                f"tensor {tensor.name!r} starts at {tensor.start}, not at {position} where the "
+                "previous tensor ends"
             )
         position = tensor.end
     return Header(tuple(tensors), len(text), framework)
@@ -137,7 +137,7 @@ def parse_header(text: bytes) -> Header:
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        raise SafetensorsHeaderError("its header has a key twice")
+        raise SafetensorsHeaderError("its header has a duplicate key")
     return result
 
 
@@ -147,7 +147,9 @@ def _framework(metadata: object) -> str | None:
     if not isinstance(metadata, dict) or not all(
         isinstance(text, str) for text in metadata.values()
     ):
-        raise SafetensorsHeaderError(f"its __metadata__ are {metadata!r:.100}, not texts by name")
+        raise SafetensorsHeaderError(
+            f"its __metadata__ is {metadata!r:.100}, not an object of strings"
+        )
     return str(metadata.get("format", ""))
 
 
@@ -165,7 +167,8 @@ def _tensor(name: str, entry: object) -> Tensor:
     bits = DTYPE_BITS.get(dtype)
     if bits is not None and tensor.parameters * bits != (end - start) * 8:
         raise SafetensorsHeaderError(
-            f"tensor {name!r} is {dtype} of shape {list(shape)} and {end - start} bytes long"
+            f"tensor {name!r} has dtype {dtype} and shape {list(shape)}, but takes "
+            f"{end - start} bytes"
         )
     return tensor
 

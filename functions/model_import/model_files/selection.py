@@ -1,4 +1,4 @@
-"""Which files of a repository are the model: its weights, and the small files beside them."""
+"""Selects the files of a model: its weights, and the small files next to them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from model_import.manifest import RepositoryFile
     from model_import.sources.hub.snapshot import Snapshot
 
-# However a publisher numbers them: model-00001-of-00002, model-000000-of-000001, model-1-of-2.
+# Numbers have any length: model-00001-of-00002, model-000000-of-000001, model-1-of-2.
 _SHARD: Final = re.compile(r"model-\d+-of-\d+\.safetensors")
 
 
@@ -25,7 +25,7 @@ _SHARD: Final = re.compile(r"model-\d+-of-\d+\.safetensors")
 class Index:
     """The index of shards: `shard_of` maps a tensor to its shard.
 
-    `total_size` is what the index states of the bytes of all tensors, unchecked; None: nothing.
+    `total_size` is the size of all tensors that the index states, unchecked, or None.
     """
 
     shard_of: dict[str, str]
@@ -34,7 +34,7 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
-    """The files that make the model; a model in a single file has no `index`."""
+    """The files of a model; a model in a single weights file has no `index`."""
 
     weights: tuple[RepositoryFile, ...]
     metadata: tuple[RepositoryFile, ...]
@@ -42,17 +42,17 @@ class ModelFiles:
 
     @property
     def weights_bytes(self) -> int:
-        """Return the bytes of all weights together."""
+        """Return the size of all weights files together."""
         return sum(file.size_bytes for file in self.weights)
 
 
 def select_files(
     snapshot: Snapshot, read_json: Callable[[str], object]
 ) -> tuple[ModelFiles, list[Finding]]:
-    """Return the files of the model, and what is wrong with the choice.
+    """Return the files of the model, and findings about them.
 
-    The choice is that of Bedrock's transformers: the single file if there is one, else the index.
-    Second copies beside the weights (consolidated.safetensors, original/, .bin, .gguf …) are
+    Selects as Bedrock's transformers does: the single weights file if there is one, else the
+    index. Second copies of the weights (consolidated.safetensors, original/, .bin, .gguf …) are
     neither counted nor copied.
     """
     findings = list(_missing_metadata(snapshot))
@@ -83,7 +83,7 @@ def _missing_metadata(snapshot: Snapshot) -> Iterator[Finding]:
             yield Finding.of(
                 "FILE_MISSING",
                 path,
-                found="The repository has no such file at its root",
+                found="The repository does not have this file at its root",
                 accepted=f"Bedrock requires {', '.join(bedrock_rules().required_files)}.",
             )
 
@@ -95,10 +95,10 @@ def _second_copy(snapshot: Snapshot) -> Iterator[Finding]:
         yield Finding.of(
             "WEIGHTS_TWICE",
             SINGLE,
-            found=f"Beside it lie {len(shards)} shards, {size_bytes / 1e9:.1f} GB: a second copy "
-            "of the weights, or another model",
-            accepted=f"Where there is a {SINGLE}, transformers loads it and looks no further: it "
-            "is what is copied, and the shards and their index are not.",
+            found=f"There are {len(shards)} shards next to it, {size_bytes / 1e9:.1f} GB: a second "
+            "copy of the weights, or another model",
+            accepted=f"If there is a {SINGLE}, transformers loads only this file. It is copied, "
+            "and the shards and their index are not.",
         )
 
 
@@ -113,7 +113,7 @@ def _read_index(read_json: Callable[[str], object]) -> tuple[Index, list[Finding
                 Finding.of(
                     "INDEX_INVALID",
                     INDEX,
-                    found="It is no JSON object with a weight_map of tensor names to file names",
+                    found="It is not a JSON object with a weight_map of tensor names to file names",
                     accepted="The index that save_pretrained writes.",
                 )
             ]
@@ -157,8 +157,8 @@ def _badly_named(path: str, index: Index) -> Finding:
     return Finding.of(
         "INDEX_PATH_INVALID",
         INDEX,
-        found=f"It puts {_tensors_in(path, index)} into {path!r}",
-        accepted="Names of .safetensors files beside the index, of at most "
+        found=f"It assigns {_describe_tensors(path, index)} to {path!r}",
+        accepted="Names of .safetensors files next to the index, of at most "
         f"{bedrock_rules().weights_file_characters} ASCII letters, digits and - ! _ * ' ( ) .",
     )
 
@@ -167,12 +167,12 @@ def _missing_shard(path: str, index: Index) -> Finding:
     return Finding.of(
         "SHARD_MISSING",
         path,
-        found=f"The index puts {_tensors_in(path, index)} into it, and there is no such file",
-        accepted="Every shard that the index names lies beside it.",
+        found=f"The index assigns {_describe_tensors(path, index)} to it, but the file is missing",
+        accepted="Every shard that the index names is next to it.",
     )
 
 
-def _tensors_in(path: str, index: Index) -> str:
+def _describe_tensors(path: str, index: Index) -> str:
     names = [name for name, shard in index.shard_of.items() if shard == path]
     return f"{len(names)} tensors ({some(names)})" if len(names) > 1 else f"the tensor {names[0]}"
 
@@ -180,11 +180,11 @@ def _tensors_in(path: str, index: Index) -> str:
 def _stale_shards(snapshot: Snapshot, named: set[str]) -> Iterator[Finding]:
     for file in snapshot.files:
         if _SHARD.fullmatch(file.path) and file.path not in named:
-            # No error: whether the shards that are named make the whole model is checked by tensor.
+            # Not an error: check_tensors finds out whether the named shards are the whole model.
             yield Finding.of(
                 "SHARD_NOT_IN_INDEX",
                 file.path,
-                found="It is named as a shard, and the index puts no tensor into it",
+                found="It has the name of a shard, but the index assigns no tensor to it",
                 accepted="Only the shards that the index names are read, counted and copied.",
             )
 
@@ -195,8 +195,8 @@ def _without_weights(snapshot: Snapshot) -> Finding:
         return Finding.of(
             "INDEX_MISSING",
             INDEX,
-            found="The repository has shards of weights and no index that says what is in them",
-            accepted=f"{INDEX} beside the shards, or one {SINGLE}.",
+            found="The repository has shards, but no index that states what they contain",
+            accepted=f"{INDEX} next to the shards, or a single {SINGLE}.",
         )
     kind = other_weights(paths)
     return Finding.of(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from model_import.bedrock.rules import bedrock_rules
 from model_import.findings.finding import Finding
 from model_import.model_files.names import CONFIG, TOKENIZER
-from model_import.model_files.placeholder_files import describe_stand_in
+from model_import.model_files.placeholder_files import describe_placeholder
 from model_import.preflight.tokenizer_file import read_without_merges
 from model_import.preflight.weights import RangeReader
 
@@ -78,12 +78,12 @@ def read_config(
     config = read_json(CONFIG)
     if isinstance(config, dict):
         return config, []
-    stand_in = describe_stand_in(small_files[CONFIG])
+    placeholder = describe_placeholder(small_files[CONFIG])
     return None, [
         Finding.of(
             "CONFIG_INVALID",
             CONFIG,
-            found="It is not a JSON object" + (f": {stand_in}" if stand_in else ""),
+            found="It is not a JSON object" + (f": {placeholder}" if placeholder else ""),
             accepted="The config.json that save_pretrained writes.",
         )
     ]

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from model_import.bedrock.rules import bedrock_rules
 from model_import.findings.finding import Finding
-from model_import.model_files.placeholder_files import STAND_IN_BYTES_AT_MOST, describe_stand_in
+from model_import.model_files.placeholder_files import (
+    PLACEHOLDER_BYTES_AT_MOST,
+    describe_placeholder,
+)
 from model_import.model_files.safetensors import (
     LENGTH_BYTES,
     Header,
@@ -138,8 +141,8 @@ def _measure(file: RepositoryFile, readers: RangeReaders) -> _Measured | Finding
     try:
         return _Measured(file, reader, header_length(first_bytes, file.size_bytes))
     except SafetensorsHeaderError as error:
-        whole = reader.read(0, min(STAND_IN_BYTES_AT_MOST + 1, file.size_bytes))
-        return _invalid_header(file.path, describe_stand_in(whole) or str(error))
+        whole = reader.read(0, min(PLACEHOLDER_BYTES_AT_MOST + 1, file.size_bytes))
+        return _invalid_header(file.path, describe_placeholder(whole) or str(error))
 
 
 def _read_header(measured: _Measured, parsing: threading.Lock) -> tuple[str, Header] | Finding:

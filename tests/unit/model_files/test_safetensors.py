@@ -128,7 +128,7 @@ def test_a_length_is_one_that_the_file_has_room_for_or_raises_the_one_error(
         (b"\0" * 8, 100, "a header of 0 bytes"),
         (b"\xff" * 8, 100, f"a header of {LARGEST_NUMBER} bytes"),
         ((HEADER_BYTES_AT_MOST + 1).to_bytes(8, "little"), 2**40, "a header of 10000001 bytes"),
-        ((93).to_bytes(8, "little"), 100, "a header of 93 bytes and is 100 bytes long"),
+        ((93).to_bytes(8, "little"), 100, "a header of 93 bytes, but is 100 bytes long"),
         (b"<!DOCTYPE html>", 5_000, "first eight bytes announce"),
         (b"version https://git-lfs", 134, "first eight bytes announce"),
     ],
@@ -178,7 +178,7 @@ def test_a_header_that_is_no_object_is_refused(text: bytes) -> None:
     ],
 )
 def test_a_key_that_comes_twice_is_refused_at_any_depth(text: bytes) -> None:
-    assert refusal(text) == "its header has a key twice"
+    assert refusal(text) == "its header has a duplicate key"
 
 
 @pytest.mark.parametrize("metadata", [1, [], "pt", {"format": 1}, {"a": {"b": "c"}}])
@@ -247,7 +247,7 @@ def test_a_tensor_whose_bytes_do_not_hold_its_shape_is_refused(
     dtype: str, shape: list[int], end: int
 ) -> None:
     found = refusal(header_text(t=entry(dtype, shape, 0, end)))
-    assert found == f"tensor 't' is {dtype} of shape {shape} and {end} bytes long"
+    assert found == f"tensor 't' has dtype {dtype} and shape {shape}, but takes {end} bytes"
 
 
 @pytest.mark.parametrize(
