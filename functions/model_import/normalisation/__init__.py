@@ -1,4 +1,4 @@
-"""The small files of a model as Bedrock's transformers reads them right, with each change."""
+"""Edits the small files of a model so that Bedrock's transformers reads them correctly."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ __all__ = ["Change", "Normalised", "normalise"]
 
 @dataclass(frozen=True, slots=True)
 class Normalised:
-    """What to stage, by name, and what makes it differ from the repository."""
+    """The small files to stage by name, and what was changed in them."""
 
     files: dict[str, bytes]
     changes: tuple[Change, ...]
 
 
 def normalise(files: Mapping[str, bytes]) -> Normalised:
-    """Return the small files of a repository as they are to be staged.
+    """Return the small files of a repository as they are staged.
 
-    What needs no change stays byte for byte. What is no JSON object stays as well: preflight is
-    where that is reported.
+    A file that needs no change stays byte for byte. So does a file that is not a JSON object:
+    preflight reports it.
     """
     copy = StagedCopy(dict(files))
     normalise_configuration(copy)

@@ -1,8 +1,8 @@
-"""config.json: from the form of transformers 5 to that of the version that Bedrock runs.
+"""config.json: converts the form of transformers 5 to that of the version that Bedrock names.
 
-The transformers that Bedrock names takes its defaults for what it does not find under the names it
-knows, and says nothing. Read against the configuration classes of both versions, the other being
-5.23.0, and held by recordings of both.
+That version silently uses its defaults for every value that it does not find under a name that it
+knows. The edits follow from the configuration classes of that version and of 5.23.0; recordings of
+both test them.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 _TEXT: Final = "text_config"
 _VISION: Final = "vision_config"
 
-_FLAT_IN_4: Final = ("qwen2_vl", "qwen2_5_vl")
-"""Families whose text model Bedrock's transformers configures at the top level."""
+_FLAT_FAMILIES: Final = ("qwen2_vl", "qwen2_5_vl")
+"""Families whose text model Bedrock's transformers configures at the top level of config.json."""
 
-_OF_THE_SECTION: Final = frozenset(
+_SECTION_KEYS: Final = frozenset(
     {
         "_name_or_path",
         "architectures",
@@ -33,7 +33,7 @@ _OF_THE_SECTION: Final = frozenset(
         "vision_config",
     }
 )
-"""What a section says of itself and not of the text model."""
+"""Keys of text_config that describe the section, not the text model."""
 
 
 def normalise_configuration(copy: StagedCopy) -> None:
@@ -43,27 +43,27 @@ def normalise_configuration(copy: StagedCopy) -> None:
         _flatten_text,
         _split_rope,
         _rename_dtype,
-        _name_experts,
-        _slide_all_layers,
-        _say_that_nothing_is_scaled,
+        _rename_experts,
+        _add_max_window_layers,
+        _untie_unscaled_embeddings,
     )
 
 
 def _flatten_text(document: Document) -> None:
     root, text = document.root, document.root.get(_TEXT)
-    if root.get("model_type") not in _FLAT_IN_4 or not isinstance(text, dict):
+    if root.get("model_type") not in _FLAT_FAMILIES or not isinstance(text, dict):
         return
-    lifted = {key: value for key, value in text.items() if key not in _OF_THE_SECTION}
+    lifted = {key: value for key, value in text.items() if key not in _SECTION_KEYS}
     if root.get("tie_word_embeddings") is True:
-        # As transformers 5 reads it: either place can tie.
+        # transformers 5 ties the embeddings if either place says so.
         lifted["tie_word_embeddings"] = True
     if dtype := _own_dtype(root, text):
         lifted["dtype"] = dtype
     document.replace(
         _TEXT,
         lifted,
-        f"{TRANSFORMERS} configures the text model of this family at the top level, and takes "
-        "the defaults of the 72B model for all that is in text_config.",
+        f"{TRANSFORMERS} configures the text model of this family at the top level. Instead of "
+        "the values in text_config, it uses the defaults of the 72B model.",
     )
 
 
@@ -77,7 +77,7 @@ def _split_rope(document: Document) -> None:
     for within in (None, _TEXT):
         section = _section(document, within)
         parameters = section.get("rope_parameters")
-        # Parameters for each type of layer: no family that Bedrock imports has them.
+        # No family that Bedrock imports has parameters for each type of layer.
         if not isinstance(parameters, dict) or any(
             isinstance(v, dict) for v in parameters.values()
         ):
@@ -88,8 +88,8 @@ def _split_rope(document: Document) -> None:
         document.replace(
             "rope_parameters",
             legacy,
-            f"{TRANSFORMERS} does not read rope_parameters: it would rotate with its default "
-            "theta and without scaling.",
+            f"{TRANSFORMERS} does not read rope_parameters. It would use its default "
+            "rope_theta and no scaling.",
             within=within,
         )
 
@@ -110,13 +110,13 @@ def _rename_dtype(document: Document) -> None:
             document.replace(
                 "dtype",
                 {"torch_dtype": section["dtype"]},
-                f"{TRANSFORMERS} reads torch_dtype, and takes float32 without it.",
+                f"{TRANSFORMERS} reads torch_dtype, and uses float32 without it.",
                 within=within,
                 matters=False,
             )
 
 
-def _name_experts(document: Document) -> None:
+def _rename_experts(document: Document) -> None:
     root = document.root
     if (
         root.get("model_type") == "qwen3_moe"
@@ -126,11 +126,11 @@ def _name_experts(document: Document) -> None:
         document.replace(
             "num_local_experts",
             {"num_experts": root["num_local_experts"]},
-            f"{TRANSFORMERS} reads num_experts, and takes 128 without it.",
+            f"{TRANSFORMERS} reads num_experts, and uses 128 without it.",
         )
 
 
-def _slide_all_layers(document: Document) -> None:
+def _add_max_window_layers(document: Document) -> None:
     root = document.root
     if (
         root.get("model_type") == "qwen3_moe"
@@ -140,12 +140,12 @@ def _slide_all_layers(document: Document) -> None:
         document.put(
             "max_window_layers",
             0,
-            "transformers 5 slides the window of every layer of this family; "
-            f"{TRANSFORMERS} leaves the first 28 without a window.",
+            "transformers 5 uses a sliding window in every layer of this family. "
+            f"{TRANSFORMERS} uses none in the first 28 layers.",
         )
 
 
-def _say_that_nothing_is_scaled(document: Document) -> None:
+def _untie_unscaled_embeddings(document: Document) -> None:
     root = document.root
     if (
         root.get("model_type") == "t5"
@@ -155,8 +155,8 @@ def _say_that_nothing_is_scaled(document: Document) -> None:
         document.put(
             "tie_word_embeddings",
             False,  # noqa: FBT003 the value of the key
-            f"{TRANSFORMERS} does not read scale_decoder_outputs: it scales the decoder's "
-            "output where the embeddings are tied, as transformers 5 writes for every T5.",
+            f"{TRANSFORMERS} does not read scale_decoder_outputs. It scales the decoder's output "
+            "if the embeddings are tied, which transformers 5 writes for every T5.",
         )
 
 

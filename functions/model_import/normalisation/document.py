@@ -1,4 +1,4 @@
-"""Edits of JSON files, each with its record."""
+"""Edits JSON files and records each change."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ type JsonObject = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that the staged copy has otherwise than the repository.
+    """A difference between the staged copy and the repository.
 
-    `field` is dotted, or None where the whole file is meant. `before` and `after` are JSON values,
-    None where there is nothing, and the head of their text where they are long. `matters`: left as
-    it is, the model would fail or be another; what does not matter so might be read otherwise.
+    `field` is a dotted path, or None for the whole file. `before` and `after` are JSON values: None
+    if there is no value, and shortened to text if they are long. `matters` is true if the model
+    would fail or compute something else without the change, and false if Bedrock might only read
+    the value differently.
     """
 
     file: str
@@ -34,7 +35,7 @@ class Change:
 
 @dataclass(slots=True)
 class Document:
-    """A JSON object that is being edited; keys keep their places."""
+    """A JSON object that is being edited; keys keep their order."""
 
     file: str
     root: JsonObject
@@ -54,7 +55,7 @@ class Document:
         within: str | None = None,
         matters: bool = True,
     ) -> None:
-        """Put other keys where `key` is, in the object or in an object `within` it."""
+        """Replace `key` with other keys, in the object or in an object `within` it."""
         section = self.root if within is None else self.root[within]
         name = key if within is None else f"{within}.{key}"
         self._record(name, section[key], by, why, matters=matters)
@@ -67,24 +68,24 @@ class Document:
                 section[name] = by.get(name, value)
 
     def _record(self, name: str, before: Any, after: Any, why: str, *, matters: bool) -> None:  # noqa: ANN401 any JSON value
-        change = Change(self.file, name, _shortened(before), _shortened(after), why, matters)
+        change = Change(self.file, name, _shorten(before), _shorten(after), why, matters)
         self.changes.append(change)
 
 
 @dataclass(slots=True)
 class StagedCopy:
-    """The small files by name, as they are so far, and what was changed."""
+    """The small files by name with the edits so far, and the changes."""
 
     files: dict[str, bytes]
     changes: list[Change] = field(default_factory=list)
 
     def read(self, file: str) -> JsonObject | None:
-        """Return the JSON object in a file, or None when there is none that can be edited."""
+        """Return the JSON object in a file, or None if the file has none."""
         value = parse_json(self.files.get(file, b""))
         return value if isinstance(value, dict) else None
 
     def edit(self, file: str, *edits: Callable[[Document], None]) -> bool:
-        """Apply the edits to a file; return False when there is no JSON object to edit in it."""
+        """Apply the edits to a file; return False if it is not a JSON object."""
         root = self.read(file)
         if root is None:
             return False
@@ -99,11 +100,11 @@ class StagedCopy:
     def create(self, file: str, root: JsonObject, why: str) -> None:
         """Add a file that the repository does not have."""
         self.files[file] = _to_bytes(root)
-        self.changes.append(Change(file, None, None, _shortened(root), why))
+        self.changes.append(Change(file, None, None, _shorten(root), why))
 
     def drop(self, file: str, why: str) -> None:
-        """Leave a file out of the copy, which holds elsewhere what was in it."""
-        before = _shortened(self.files.pop(file).decode(errors="backslashreplace"))
+        """Leave out a file whose content is elsewhere in the copy."""
+        before = _shorten(self.files.pop(file).decode(errors="backslashreplace"))
         self.changes.append(Change(file, None, before, None, why, matters=False))
 
 
@@ -111,11 +112,11 @@ def _to_bytes(root: JsonObject) -> bytes:
     try:
         return f"{json.dumps(root, indent=2, ensure_ascii=False)}\n".encode()
     except UnicodeEncodeError:
-        # Half a surrogate pair: JSON can say it, UTF-8 cannot.
+        # JSON can hold half a surrogate pair, UTF-8 cannot.
         return f"{json.dumps(root, indent=2)}\n".encode()
 
 
-def _shortened(value: Any) -> Any:  # noqa: ANN401 any JSON value
+def _shorten(value: Any) -> Any:  # noqa: ANN401 any JSON value
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     head = legible(text)
     return value if head == text else head

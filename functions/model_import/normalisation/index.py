@@ -1,4 +1,4 @@
-"""model.safetensors.index.json: with no more metadata than Bedrock takes."""
+"""model.safetensors.index.json: removes the metadata that Bedrock does not accept."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from model_import.normalisation.document import Document, StagedCopy
 
 _ACCEPTED: Final = "total_size"
-"""AWS ML blog, 2025-11-25, of GPT-OSS: metadata must be there, and other keys in it removed."""
+"""AWS ML blog, 2025-11-25, about GPT-OSS: metadata is required, and other keys must be removed."""
 
 
 def normalise_index(copy: StagedCopy) -> None:
-    """Leave `metadata` in the index, and in it the total size alone."""
+    """Give the index a `metadata` object with the total size and nothing else."""
     config = copy.read(CONFIG) or {}
     copy.edit(INDEX, partial(_reduce_metadata, matters=config.get("model_type") == "gpt_oss"))
 
@@ -28,6 +28,6 @@ def _reduce_metadata(document: Document, *, matters: bool) -> None:
         document.put(
             "metadata",
             accepted,
-            "Bedrock asks for metadata in the index, and takes nothing in it but the total size.",
+            "Bedrock requires metadata in the index, and accepts only the total size in it.",
             matters=matters,
         )

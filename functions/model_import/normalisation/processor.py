@@ -1,8 +1,8 @@
-"""The settings of a multimodal model's images, where Bedrock's transformers reads them.
+"""preprocessor_config.json: moves the image settings to where Bedrock's transformers reads them.
 
-transformers 5 writes them into processor_config.json; Bedrock's looks for preprocessor_config.json
-and fails without it. Of the size in pixels it reads two names that 5 does not write any more, and
-takes its defaults without them. Held by recordings of both.
+transformers 5 writes them into processor_config.json. Bedrock's version reads
+preprocessor_config.json, and fails without it. It reads the size in pixels under two names that
+version 5 no longer writes, and uses its defaults without them. Recordings of both test this.
 """
 
 from __future__ import annotations
@@ -16,41 +16,41 @@ if TYPE_CHECKING:
     from model_import.normalisation.document import Document, StagedCopy
 
 _SECTION: Final = "image_processor"
-_OF_QWEN: Final = ("Qwen2VLImageProcessor", "Qwen2VLImageProcessorFast")
+_QWEN_CLASSES: Final = ("Qwen2VLImageProcessor", "Qwen2VLImageProcessorFast")
 _PIXELS: Final = {"min_pixels": "shortest_edge", "max_pixels": "longest_edge"}
 
 
 def normalise_processor(copy: StagedCopy) -> None:
-    """Put the settings of images where Bedrock's transformers reads them."""
+    """Put the image settings where Bedrock's transformers reads them."""
     settings = (copy.read(PROCESSOR) or {}).get(_SECTION)
     if isinstance(settings, dict):
         if IMAGE_PROCESSOR not in copy.files:
             copy.create(
                 IMAGE_PROCESSOR,
                 settings,
-                f"{TRANSFORMERS} looks here for the settings of images, not in {PROCESSOR}.",
+                f"{TRANSFORMERS} reads the image settings here, not in {PROCESSOR}.",
             )
-        copy.edit(PROCESSOR, _leave_out_images)
-    copy.edit(IMAGE_PROCESSOR, _name_pixels)
+        copy.edit(PROCESSOR, _remove_image_settings)
+    copy.edit(IMAGE_PROCESSOR, _add_pixel_limits)
 
 
-def _leave_out_images(document: Document) -> None:
+def _remove_image_settings(document: Document) -> None:
     document.replace(
         _SECTION,
         {},
-        f"{TRANSFORMERS} reads it from {IMAGE_PROCESSOR}, and fails when it is here as well.",
+        f"{TRANSFORMERS} reads it in {IMAGE_PROCESSOR}, and fails if it is here too.",
     )
 
 
-def _name_pixels(document: Document) -> None:
+def _add_pixel_limits(document: Document) -> None:
     root, size = document.root, document.root.get("size")
-    if root.get("image_processor_type") not in _OF_QWEN or not isinstance(size, dict):
+    if root.get("image_processor_type") not in _QWEN_CLASSES or not isinstance(size, dict):
         return
     for name, of_size in _PIXELS.items():
         if root.get(name) is None and type(size.get(of_size)) is int:
             document.put(
                 name,
                 size[of_size],
-                f"{TRANSFORMERS} passes over size.{of_size} for this class, and takes its "
-                f"default where there is no {name}.",
+                f"{TRANSFORMERS} ignores size.{of_size} for this class, and uses its default "
+                f"without {name}.",
             )

@@ -1,4 +1,4 @@
-"""tokenizer_config.json: a class that Bedrock knows, and the one chat template."""
+"""tokenizer_config.json: names a class that Bedrock supports, and embeds one chat template."""
 
 from __future__ import annotations
 
@@ -20,55 +20,58 @@ if TYPE_CHECKING:
     from model_import.normalisation.document import Document, StagedCopy
 
 
-_NAMES_OF_5: Final = ("TokenizersBackend", "SentencePieceBackend", "PythonBackend")
-"""The base classes of transformers 5, by which it names a tokenizer without a class of its own."""
+_BASE_CLASSES_OF_5: Final = ("TokenizersBackend", "SentencePieceBackend", "PythonBackend")
+"""Base classes that transformers 5 writes for a tokenizer without a class of its own."""
 
 _ANY_TOKENIZER: Final = "PreTrainedTokenizerFast"
-"""On Bedrock's list for every model; it reads tokenizer.json, which Bedrock requires."""
+"""Bedrock's list has it for every model; it reads tokenizer.json, which Bedrock requires."""
 
 
-_FRAMING: Final = {
+_FRAMING_DEFAULTS: Final = {
     "LlamaTokenizer": (True, False),
     "CodeLlamaTokenizer": (True, False),
     "GPTNeoXTokenizer": (False, False),
 }
-"""Classes that frame a text in Bedrock's transformers by add_bos_token and add_eos_token, whatever
-tokenizer.json says; and the defaults of the two."""
+"""Classes for which add_bos_token and add_eos_token decide in Bedrock's transformers which tokens
+frame a text, whatever tokenizer.json says; and the defaults of both settings."""
 
-_BUILT_ANEW: Final = ("LlamaTokenizer", "CodeLlamaTokenizer")
+_REBUILT_CLASSES: Final = ("LlamaTokenizer", "CodeLlamaTokenizer")
 _SENTENCEPIECE: Final = "tokenizer.model"
 
 _WRITTEN_BY_5: Final = "backend"
-"""A key that only transformers 5 writes; it leaves the two settings out, and 4 writes them."""
+"""A key that only transformers 5 writes. It leaves out the two settings, which version 4 writes."""
 
 
 def normalise_tokenizer(copy: StagedCopy) -> None:
-    """Name a class that Bedrock knows and embed the chat template, as the only one."""
+    """Name a class that Bedrock supports, and embed the only chat template."""
     template = _separate_template(copy)
     edited = copy.edit(
         TOKENIZER_CONFIG,
         _use_known_class,
-        _name_extra_tokens,
-        partial(_state_framing, copy),
-        partial(_read_as_it_is, copy),
+        _rename_extra_tokens,
+        partial(_add_framing_settings, copy),
+        partial(_clear_prefix_space, copy),
         partial(_embed, template) if template is not None else _choose_default,
     )
     if edited and template is not None:
         for file in (TEMPLATE_JINJA, TEMPLATE_JSON):
             if file in copy.files:
-                copy.drop(file, "The chat template is in tokenizer_config.json; Bedrock takes one.")
+                copy.drop(
+                    file,
+                    "The chat template is in tokenizer_config.json, and Bedrock accepts only one.",
+                )
 
 
 def _use_known_class(document: Document) -> None:
-    if document.root.get("tokenizer_class") in _NAMES_OF_5:
+    if document.root.get("tokenizer_class") in _BASE_CLASSES_OF_5:
         document.put(
             "tokenizer_class",
             _ANY_TOKENIZER,
-            "The class exists in transformers 5 only, and is not on Bedrock's list.",
+            "Only transformers 5 has this class, and Bedrock's list does not.",
         )
 
 
-def _name_extra_tokens(document: Document) -> None:
+def _rename_extra_tokens(document: Document) -> None:
     tokens = document.root.get("extra_special_tokens")
     if not isinstance(tokens, list):
         return
@@ -76,20 +79,20 @@ def _name_extra_tokens(document: Document) -> None:
     document.replace(
         "extra_special_tokens",
         {} if kept else {"additional_special_tokens": tokens},
-        f"{TRANSFORMERS} expects an object of that name and fails on a list, which it calls "
-        "additional_special_tokens.",
+        f"{TRANSFORMERS} expects an object under this name, and fails on a list. It reads a list "
+        "under additional_special_tokens.",
     )
 
 
-def _state_framing(copy: StagedCopy, document: Document) -> None:
+def _add_framing_settings(copy: StagedCopy, document: Document) -> None:
     root = document.root
-    defaults = _FRAMING.get(str(root.get("tokenizer_class")).removesuffix("Fast"))
+    defaults = _FRAMING_DEFAULTS.get(str(root.get("tokenizer_class")).removesuffix("Fast"))
     if defaults is None or _WRITTEN_BY_5 not in root:
         return
     tokenizer = copy.read(TOKENIZER)
     if tokenizer is None:
         return
-    framing = _framing(tokenizer.get("post_processor"))
+    framing = _read_framing(tokenizer.get("post_processor"))
     for name, default, stated in zip(
         ("add_bos_token", "add_eos_token"), defaults, framing, strict=True
     ):
@@ -97,15 +100,15 @@ def _state_framing(copy: StagedCopy, document: Document) -> None:
             document.put(
                 name,
                 stated,
-                f"{TRANSFORMERS} frames a text by this setting, and not as the post_processor "
-                f"of {TOKENIZER} says; transformers 5 does not write it.",
+                f"{TRANSFORMERS} uses this setting, not the post_processor of {TOKENIZER}, to add "
+                "tokens around a text. transformers 5 does not write the setting.",
             )
 
 
-def _read_as_it_is(copy: StagedCopy, document: Document) -> None:
+def _clear_prefix_space(copy: StagedCopy, document: Document) -> None:
     root = document.root
     if (
-        str(root.get("tokenizer_class")).removesuffix("Fast") in _BUILT_ANEW
+        str(root.get("tokenizer_class")).removesuffix("Fast") in _REBUILT_CLASSES
         and _WRITTEN_BY_5 in root
         and root.get("add_prefix_space") is not None
         and _SENTENCEPIECE not in copy.files
@@ -113,13 +116,13 @@ def _read_as_it_is(copy: StagedCopy, document: Document) -> None:
         document.put(
             "add_prefix_space",
             None,
-            f"{TRANSFORMERS} builds this class anew from {_SENTENCEPIECE} where this is set, "
-            f"and fails without that file; {TOKENIZER} says the same.",
+            f"If this is set, {TRANSFORMERS} rebuilds the tokenizer from {_SENTENCEPIECE}, and "
+            f"fails without that file. {TOKENIZER} states the same.",
         )
 
 
-def _framing(processor: object) -> tuple[bool, bool]:
-    """Return whether a post_processor puts a token before a text, and one behind it."""
+def _read_framing(processor: object) -> tuple[bool, bool]:
+    """Return whether a post_processor puts a token before a text, and one after it."""
     steps = processor.get("processors") if isinstance(processor, dict) else None
     for step in steps if isinstance(steps, list) else [processor]:
         pieces = step.get("single") if isinstance(step, dict) else None
@@ -134,7 +137,7 @@ def _keys(value: object) -> set[object]:
 
 
 def _separate_template(copy: StagedCopy) -> str | None:
-    """Return the template that goes before the embedded one, None when there is none to read."""
+    """Return the template that overrides the embedded one, or None if it cannot be read."""
     try:
         return separate_template(copy.files)
     except ChatTemplateError:
@@ -146,7 +149,7 @@ def _embed(template: str, document: Document) -> None:
         document.put(
             "chat_template",
             template,
-            "Bedrock's pages disagree on where it reads a separate template; both take it here.",
+            "Two of Bedrock's pages name different files for the template. Both accept it here.",
             matters=False,
         )
 
@@ -158,6 +161,6 @@ def _choose_default(document: Document) -> None:
         document.put(
             "chat_template",
             template,
-            "Bedrock takes one template; of several named ones transformers uses this.",
+            "Bedrock accepts one template. Of several named ones, transformers uses this one.",
             matters=False,
         )
