@@ -143,7 +143,11 @@ def test_a_refused_repository_ends_with_every_finding_before_anything_is_staged(
         ("acme/quantised", "ModelNotImportableError", "QUANTISED (config.json"),
         ("acme/bert", "ModelNotImportableError", "ARCH_UNSUPPORTED"),
         ("acme/shallow", "ModelNotImportableError", "TENSOR_MISSING"),
-        ("acme/truncated", "ModelNotImportableError", "is 1000 bytes shorter than its header says"),
+        (
+            "acme/truncated",
+            "ModelNotImportableError",
+            "is 1000 bytes shorter than its header states",
+        ),
         ("acme/pickled", "ModelNotImportableError", "WEIGHTS_NOT_SAFETENSORS"),
         ("acme/gated", "RepositoryGatedError", "Request access on http"),
         ("acme/missing", "RepositoryNotFoundError", "Check the spelling"),

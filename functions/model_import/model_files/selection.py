@@ -113,7 +113,8 @@ def _read_index(read_json: Callable[[str], object]) -> tuple[Index, list[Finding
                 Finding.of(
                     "INDEX_INVALID",
                     INDEX,
-                    found="It is not a JSON object with a weight_map of tensor names to file names",
+                    found="The index is not a JSON object with a weight_map of tensor names to "
+                    "file names",
                     accepted="The index that save_pretrained writes.",
                 )
             ]

@@ -1,4 +1,4 @@
-"""What the account and the Region have to say: names, quotas, permissions, imports of before."""
+"""Checks the account and the Region: names, quotas, permissions and earlier imports."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ _ACCOUNT: Final = "account"
 
 @dataclass(frozen=True, slots=True)
 class AccountClients:
-    """What the account is read with."""
+    """The clients that read the account."""
 
     bedrock: BedrockClient
     quotas: ServiceQuotasClient
 
 
 def check_region(region: str) -> Iterator[Finding]:
-    """Yield the finding that refuses a Region; the import would run in `region`."""
+    """Yield a finding if Custom Model Import is not available in `region`, that of the import."""
     accepted = bedrock_rules().regions
     if region not in accepted:
         yield Finding.of(
             "REGION_UNSUPPORTED",
             region,
-            found="Custom Model Import does not exist in this Region",
+            found="Custom Model Import is not available in this Region",
             accepted=f"Regions: {', '.join(accepted)}.",
         )
 
@@ -52,12 +52,12 @@ def check_region(region: str) -> Iterator[Finding]:
 def check_account(
     clients: AccountClients, wanted: WantedImport, *, must_know: bool = True
 ) -> list[Finding]:
-    """Return what stands in the way of this import in the account, or makes it unnecessary.
+    """Return what prevents this import in the account, or makes it unnecessary.
 
-    What IAM does not let the caller see refuses the import where the caller `must_know`.
+    If the caller `must_know` the models of the account, a missing permission refuses the import.
 
     Raises:
-        AwsUnavailableError: Bedrock did not answer: whether it was imported before is not known.
+        AwsUnavailableError: Bedrock did not answer, so earlier imports are not known.
     """
     if clients.bedrock.meta.region_name not in bedrock_rules().regions:
         return []
@@ -70,7 +70,9 @@ def check_account(
     if job := wanted.find(jobs):
         return [_being_imported(job)]
     findings = list(_check_name(wanted, models, jobs))
-    findings += [_imported_otherwise(model) for model in models if wanted.has_source(model)][:1]
+    findings += [_imported_by_another_name(model) for model in models if wanted.has_source(model)][
+        :1
+    ]
     quotas = [read_quota(clients.quotas, code) for code in (MODELS_QUOTA, JOBS_QUOTA)]
     findings += _check_model_quota(quotas[0], models, jobs)
     findings += _check_import_slot(quotas[1], jobs)
@@ -79,12 +81,12 @@ def check_account(
 
 
 def account_not_checked(reason: str) -> Finding:
-    """Return the finding of a check without access to an account."""
+    """Return the finding for a check without access to an account."""
     return Finding.of(
         "ACCOUNT_NOT_CHECKED",
         _ACCOUNT,
-        found=f"Name, quotas and running imports were not checked: {reason.rstrip('.')}",
-        accepted="An execution checks them before anything is moved.",
+        found=f"Name, quotas and running import jobs were not checked: {reason.rstrip('.')}",
+        accepted="An execution checks them before it transfers any file.",
     )
 
 
@@ -93,9 +95,9 @@ def _permission_missing(action: str, severity: Severity) -> Finding:
         "PERMISSION_MISSING",
         f"IAM: {action}",
         found=f"IAM does not allow {action}",
-        accepted="Without it nobody can tell whether this model was imported before, or whether "
-        "there is room for it; an import that is not needed costs a slot and storage.",
-        remedy=f"Allow {action} to the role or user that runs this.",
+        accepted="Without this permission, the check cannot find out whether the model is already "
+        "imported or whether a slot is free. An unnecessary import costs a slot and storage.",
+        remedy=f"Allow {action} for the role or user that makes the call.",
     )
     return replace(finding, severity=severity)
 
@@ -104,9 +106,9 @@ def _quota_unreadable(action: str) -> Finding:
     return Finding.of(
         "QUOTA_UNREADABLE",
         f"IAM: {action}",
-        found=f"IAM does not allow {action}: the account's own quota is not known",
-        accepted="The default was assumed, and the account may have another.",
-        remedy=f"Allow {action} to the role or user that runs this.",
+        found=f"IAM does not allow {action}, so the account's own quota is not known",
+        accepted="The default quota was assumed. The account may have another.",
+        remedy=f"Allow {action} for the role or user that makes the call.",
     )
 
 
@@ -114,17 +116,17 @@ def _already_imported(model: ImportedModel) -> Finding:
     return Finding.of(
         "MODEL_ALREADY_IMPORTED",
         f"imported model {model.model_name}",
-        found=f"This commit of the repository was imported before, as {model.arn}",
-        accepted="A commit is imported once: an execution ends with this model, and moves nothing.",
+        found=f"This commit of the repository is already imported, as {model.arn}",
+        accepted="A commit is imported once. An execution returns this model without a transfer.",
     )
 
 
-def _imported_otherwise(model: ImportedModel) -> Finding:
+def _imported_by_another_name(model: ImportedModel) -> Finding:
     return Finding.of(
         "MODEL_IMPORTED_BY_ANOTHER_NAME",
         f"imported model {model.model_name}",
-        found=f"This commit of the repository was imported before, as {model.arn}",
-        accepted="The model_name that was given is another, so this is imported beside it.",
+        found=f"This commit of the repository is already imported, as {model.arn}",
+        accepted="The specified model_name is another, so the commit is imported again.",
     )
 
 
@@ -132,8 +134,8 @@ def _being_imported(job: RunningJob) -> Finding:
     return Finding.of(
         "MODEL_BEING_IMPORTED",
         f"import job {job.name}",
-        found=f"This commit of the repository is being imported, as {job.model_name}",
-        accepted="A commit is imported once: an execution joins that job, and moves nothing.",
+        found=f"An import job for this commit of the repository is running, as {job.model_name}",
+        accepted="A commit is imported once. An execution joins this job, without a transfer.",
     )
 
 
@@ -141,11 +143,11 @@ def _check_name(
     wanted: WantedImport, models: tuple[ImportedModel, ...], jobs: tuple[RunningJob, ...]
 ) -> Iterator[Finding]:
     owners = [
-        f"{model.arn} has this name, and was not imported from this commit"
+        f"{model.arn} has this name, but was not imported from this commit"
         for model in models
         if model.model_name == wanted.model_name
     ] + [
-        f"Import job {job.name} makes a model of this name, and not from this commit"
+        f"Import job {job.name} uses this name, but does not import this commit"
         for job in jobs
         if job.model_name == wanted.model_name
     ]
@@ -154,7 +156,7 @@ def _check_name(
             "MODEL_NAME_TAKEN",
             f"model_name {wanted.model_name}",
             found=found,
-            accepted="A name is used once in an account and Region.",
+            accepted="A name that is unique in the account and Region.",
         )
 
 
@@ -170,7 +172,7 @@ def _check_model_quota(
             found="",
             accepted=f"{quota.name}: {quota.value} ({quota.origin}).",
         )
-        # Every name, however many: one of them is to go.
+        # Finding.of would shorten the list of names from which the reader chooses one to delete.
         taken = f"{len(names)} of {quota.value} slots are taken, by {', '.join(names)}"
         yield replace(finding, found=taken)
 

@@ -1,4 +1,4 @@
-"""Whether the chat template writes a conversation that the model can read."""
+"""Checks that the chat template renders conversations that the model can read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ANSWER: Final = "The trumpet."
 _RULE: Final = "Answer in one word."
 _FIELD: Final = f"{TOKENIZER_CONFIG}: chat_template"
 _MARKER: Final = re.compile(r"<[|｜][^<>\s]{1,60}[|｜]>|</?s>|<(?:start|end)_of_turn>")
-# What the families that are imported, and their neighbours, write around a turn.
+# What the imported families, and similar ones, write around a turn.
 _TEMPLATES_REMEMBERED: Final = 32
 _EXAMPLES: Final = 5
 
@@ -56,7 +56,7 @@ _WITH_IMAGE: Final = {_IMAGE: Conversation([_user([{"type": "image"}, _TEXT])])}
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
-    """What a template made of each conversation that it was tried with."""
+    """The text, or the failure, of each conversation that a template was tried with."""
 
     texts: dict[str, str]
     failures: dict[str, str]
@@ -69,7 +69,7 @@ def check_chat_template(
     *,
     multimodal: bool,
 ) -> Iterator[Finding]:
-    """Yield what is wrong with the template in the files; `ends`, at which ids generation stops."""
+    """Yield findings on the chat template; `ends` are the ids at which generation stops."""
     try:
         source = find_chat_template(files, tokenizer.config)
     except ChatTemplateError as error:
@@ -79,9 +79,9 @@ def check_chat_template(
         yield _without_default(tokenizer) or _missing()
         return
     tokens = tuple(sorted(tokenizer.special_tokens.items()))
-    trial = _try(source, tokens, multimodal=multimodal)
+    trial = _try_template(source, tokens, multimodal=multimodal)
     if _ASKED in trial.failures:
-        yield _invalid(f"Of {_ASKED} it makes nothing: {trial.failures[_ASKED]}")
+        yield _invalid(f"It does not render {_ASKED}: {trial.failures[_ASKED]}")
         return
     if trial.failures:
         yield _limited(trial.failures)
@@ -92,8 +92,8 @@ def check_chat_template(
 
 
 @functools.lru_cache(_TEMPLATES_REMEMBERED)
-def _try(source: str, tokens: tuple[tuple[str, str], ...], *, multimodal: bool) -> _Trial:
-    """Return the trial of a template; fine-tunes share theirs, and a trial is a process."""
+def _try_template(source: str, tokens: tuple[tuple[str, str], ...], *, multimodal: bool) -> _Trial:
+    """Return the trial of a template; cached: a trial is a process, and fine-tunes share one."""
     conversations = _CONVERSATIONS | (_WITH_IMAGE if multimodal else {})
     renderings = render_bounded(source, dict(tokens), list(conversations.values()))
     trial = _Trial({}, {})
@@ -105,12 +105,12 @@ def _try(source: str, tokens: tuple[tuple[str, str], ...], *, multimodal: bool) 
     if _IMAGE in trial.texts and not _markers(trial.texts[_IMAGE]) - _markers(
         trial.texts.get(_ASKED, "")
     ):
-        trial.failures[_IMAGE] = "it writes no token in the image's place"
+        trial.failures[_IMAGE] = "it writes no token for the image"
     return trial
 
 
 def _failure(conversation: Conversation, rendering: Rendering) -> str | None:
-    """Return why a rendering is not the conversation: nothing in it may be left out."""
+    """Return why a rendering is not the whole conversation, or None if it is."""
     if rendering.failure is not None:
         return rendering.failure
     contents = [message["content"] for message in conversation.messages]
@@ -130,15 +130,15 @@ def _check_tokens(texts: Iterable[str], vocabulary: Vocabulary) -> Iterator[Find
             "CHAT_TEMPLATE_TOKENS_UNKNOWN",
             _FIELD,
             found=f"It writes {', '.join(unknown[:_EXAMPLES])}, which the vocabulary does not have",
-            accepted="Tokens of the vocabulary: the model reads each of these as several pieces of "
-            "text.",
+            accepted="Tokens of the vocabulary. The model reads each other token as several pieces "
+            "of text.",
         )
     elif not any(token in text for text in texts for token in vocabulary.added):
         yield Finding.of(
             "CHAT_TEMPLATE_WITHOUT_TOKENS",
             _FIELD,
-            found="It writes no special token at all",
-            accepted="Tokens that tell the model where a turn begins and ends.",
+            found="It writes no special token",
+            accepted="Special tokens that mark where a turn begins and ends.",
         )
 
 
@@ -164,8 +164,8 @@ def _limited(failures: Mapping[str, str]) -> Finding:
     return Finding.of(
         "CHAT_TEMPLATE_LIMITED",
         _FIELD,
-        found=f"It does not take every conversation ({whole})",
-        accepted="It takes a user message; Bedrock hands the rest to it as they are sent.",
+        found=f"It does not render every conversation ({whole})",
+        accepted="It renders a user message. Bedrock passes all other messages to it unchanged.",
     )
 
 
@@ -176,9 +176,9 @@ def _without_default(tokenizer: Tokenizer) -> Finding | None:
     return Finding.of(
         "CHAT_TEMPLATE_UNDECIDED",
         _FIELD,
-        found=f"There are {len(names)} templates ({', '.join(sorted(names))}), and none is called "
-        "default",
-        accepted="One template, or several of which one is called default.",
+        found=f"There are {len(names)} templates ({', '.join(sorted(names))}), and none of them is "
+        "named default",
+        accepted="One template, or several of which one is named default.",
     )
 
 
@@ -187,5 +187,5 @@ def _missing() -> Finding:
         "CHAT_TEMPLATE_MISSING",
         TOKENIZER_CONFIG,
         found="The repository has no chat template",
-        accepted="Bedrock applies none of its own, and refuses chat messages and Converse.",
+        accepted="Bedrock adds no template of its own, and rejects chat messages and Converse.",
     )

@@ -1,4 +1,4 @@
-"""What config.json says, against what Bedrock imports."""
+"""Compares config.json with what Bedrock imports."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 _FACTOR_AT_MOST: Final = 1_000_000
 _TOKENS_AT_MOST: Final = 10**12
-# Beyond these a figure is no factor and no length, and a float may not hold it.
+# A larger number is not a valid factor or length, and may not fit a float.
 _ROUNDING: Final = 0.01
 _DTYPES: Final = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 
 
 def check_configuration(config: dict[str, Any], region: str) -> Iterator[Finding]:
-    """Yield what is wrong with the configuration; `region` is where the import would run."""
+    """Yield findings on the configuration; `region` is that of the import."""
     rules = bedrock_rules()
     architecture = rules.architecture(str(config.get("model_type")))
     if architecture is None:
@@ -39,7 +39,7 @@ def check_configuration(config: dict[str, Any], region: str) -> Iterator[Finding
 
 
 def architecture_class(config: dict[str, Any]) -> str | None:
-    """Return `architectures[0]`, or None when the configuration names none."""
+    """Return `architectures[0]`, or None if the configuration names none."""
     match config.get("architectures"):
         case [str(first), *_]:
             return first
@@ -48,7 +48,7 @@ def architecture_class(config: dict[str, Any]) -> str | None:
 
 
 def context_length(config: dict[str, Any]) -> int | None:
-    """Return the context length in tokens, from wherever the family keeps it."""
+    """Return the context length in tokens, from the field that the family uses."""
     for place in _places(config):
         for field in ("max_position_embeddings", "n_positions"):
             value = place.get(field)
@@ -65,7 +65,7 @@ def _places(config: dict[str, Any]) -> tuple[dict[str, Any], ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Scaling:
-    """A rope_scaling: what multiplies the context that the model was first trained with."""
+    """A rope_scaling, which multiplies the context that the model was first trained with."""
 
     kind: object
     factor: float
@@ -73,7 +73,7 @@ class _Scaling:
 
 
 def _scaling(place: dict[str, Any]) -> _Scaling | None:
-    """Return a scaling that has a usable factor; without `rope_type`, `type` is read."""
+    """Return the scaling if its factor is usable; `type` is the older name of `rope_type`."""
     found = place.get("rope_scaling")
     if not isinstance(found, dict):
         return None
@@ -88,11 +88,11 @@ def _scaling(place: dict[str, Any]) -> _Scaling | None:
 
 
 def _scaled(stated: int, scaling: _Scaling | None) -> int:
-    """Return how far a scaling takes the stated context.
+    """Return the context length after scaling.
 
-    YaRN's own figures are exact. Of the older ones some publishers state the length before the
-    scaling (Vicuna 16k) and some that after it (LLaMA-2-7B-32K): where the product is more than
-    Bedrock takes, it is the second.
+    YaRN's fields are exact. With the older scalings, some models state the length before scaling
+    (Vicuna 16k) and some the length after it (LLaMA-2-7B-32K). If the product exceeds Bedrock's
+    limit, the stated length is taken as the length after scaling.
     """
     if stated > _TOKENS_AT_MOST:
         return stated
@@ -111,7 +111,7 @@ def _unsupported(config: dict[str, Any]) -> Finding:
     return Finding.of(
         "ARCH_UNSUPPORTED",
         f"{CONFIG}: model_type",
-        found=f"The model is {config.get('model_type')!r} ({architecture_class(config)})",
+        found=f"The model_type is {config.get('model_type')!r} ({architecture_class(config)})",
         accepted="Bedrock imports model_type "
         f"{', '.join(row.model_type for row in rules.architectures)}.",
     )
@@ -132,8 +132,8 @@ def _check_class(
         yield Finding.of(
             "ARCH_REGION",
             f"{CONFIG}: model_type",
-            found=f"{architecture.name} is not imported in {region}",
-            accepted=f"Regions for it: {', '.join(architecture.regions)}.",
+            found=f"Bedrock does not import {architecture.name} in {region}",
+            accepted=f"Regions for this family: {', '.join(architecture.regions)}.",
         )
 
 
@@ -146,15 +146,15 @@ def _check_context_length(config: dict[str, Any], architecture: Architecture) ->
         yield Finding.of(
             "CONTEXT_UNKNOWN",
             f"{CONFIG}: max_position_embeddings",
-            found="The configuration states no context length",
-            accepted=f"A whole number of tokens, {at_most} at most.",
+            found="The configuration does not state a context length",
+            accepted=f"A whole number of at most {at_most} tokens.",
         )
     elif found > at_most:
         yield Finding.of(
             "CONTEXT_TOO_LONG",
             f"{CONFIG}: max_position_embeddings",
-            found=f"The model takes {found} tokens of context",
-            accepted=f"Bedrock accepts {at_most} at most.",
+            found=f"The model's context length is {found} tokens",
+            accepted=f"Bedrock accepts at most {at_most} tokens.",
         )
 
 
@@ -185,10 +185,10 @@ def _check_llama3(place: dict[str, Any], where: str) -> Iterator[Finding]:
 
 
 def _check_yarn(place: dict[str, Any], where: str) -> Iterator[Finding]:
-    """Yield a factor that Bedrock's transformers replaces by one of its own.
+    """Yield a finding on a factor that Bedrock's transformers does not use.
 
-    Its _compute_yarn_parameters divides max_position_embeddings by the original, where that is
-    stated, and leaves `factor` unread.
+    If the original length is stated, its _compute_yarn_parameters divides max_position_embeddings
+    by it and ignores `factor`.
     """
     scaling, stated = _scaling(place), place.get("max_position_embeddings")
     if scaling is None or scaling.kind != "yarn" or scaling.original is None:
@@ -200,12 +200,12 @@ def _check_yarn(place: dict[str, Any], where: str) -> Iterator[Finding]:
         yield Finding.of(
             "ROPE_FACTOR_IGNORED",
             where,
-            found=f"The factor is {scaling.factor}, and max_position_embeddings {stated} is "
-            f"{served:.4g} times the original {scaling.original}",
-            accepted=f"{TRANSFORMERS} scales by {served:.4g}, whatever the factor says.",
-            remedy="Prompts beyond the original length are answered worse than the publisher "
-            "means: publish a copy whose max_position_embeddings is "
-            f"{int(scaling.factor * scaling.original)}, or keep prompts short.",
+            found=f"The factor is {scaling.factor}, but max_position_embeddings {stated} is "
+            f"{served:.4g} times the original length {scaling.original}",
+            accepted=f"{TRANSFORMERS} scales by {served:.4g}, whatever the factor is.",
+            remedy="Publish a copy whose max_position_embeddings is "
+            f"{int(scaling.factor * scaling.original)}, or keep prompts short. Answers to prompts "
+            "beyond the original length are worse than intended.",
         )
 
 
@@ -235,6 +235,6 @@ def _check_dtype(config: dict[str, Any]) -> Iterator[Finding]:
             yield Finding.of(
                 "DTYPE_UNSUPPORTED",
                 f"{CONFIG}: {field}",
-                found=f"The configuration says {value}",
+                found=f"The configuration names {value}",
                 accepted=f"Bedrock imports {', '.join(_DTYPES)}.",
             )

@@ -1,4 +1,4 @@
-"""Pull requests of a Hub repository that hold its weights as safetensors."""
+"""Finds pull requests of a Hub repository that contain its weights as safetensors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CONVERTER: Final = "SFconvertbot"
 """The account behind https://huggingface.co/spaces/safetensors/convert."""
 
-_TITLE: Final = "safetensors"  # the converter's is: Adding `safetensors` variant of this model
+_TITLE: Final = "safetensors"  # The converter's: Adding `safetensors` variant of this model
 _PULL_REQUESTS_LISTED: Final = 50
 _PULL_REQUESTS_READ: Final = 3
 _TIMEOUT_SECONDS: Final = 10
@@ -27,16 +27,16 @@ _TIMEOUT_SECONDS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """A revision that has the weights as safetensors, and who proposed it."""
+    """A revision that has the weights as safetensors, and the author of its pull request."""
 
     revision: str
     author: str
 
 
 def find_conversion(source: Source, *, token: str | None) -> Conversion | None:
-    """Return an open conversion of the weights, or None where there is none or no answer."""
+    """Return an open conversion of the weights, or None without one or without an answer."""
     api = HfApi(endpoint=source.endpoint, token=token or False)
-    # The list of pull requests takes no timeout, and the session, the process's, has none.
+    # get_repo_discussions accepts no timeout, and the session of the process has none.
     session = get_session()
     before, session.timeout = session.timeout, _TIMEOUT_SECONDS
     try:
@@ -50,7 +50,7 @@ def find_conversion(source: Source, *, token: str | None) -> Conversion | None:
             if _has_safetensors(api, source.repo_id, revision):
                 return Conversion(revision, pull.author)
     except CLIENT_ERRORS:
-        # It is a hint beside a finding, which is told all the same.
+        # The conversion is only a hint in a finding that is reported anyway.
         return None
     finally:
         session.timeout = before

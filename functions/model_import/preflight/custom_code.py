@@ -1,4 +1,4 @@
-"""Code that a repository brings for its model, which Bedrock does not run."""
+"""Finds custom code in a repository, which Bedrock does not run."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ _OTHER_REPOSITORY: Final = "--"
 
 
 def code_files(read_json: Callable[[str], object]) -> dict[str, tuple[str, ...]]:
-    """Return the .py files that a configuration names, by the configuration's own name.
+    """Return the .py files that each configuration file names, by the name of that file.
 
-    A file of another repository comes as `organisation/name--file.py`.
+    A file of another repository is written `organisation/name--file.py`.
     """
     named = {file: tuple(dict.fromkeys(_modules(read_json(file)))) for file in _FILES}
     return {file: modules for file, modules in named.items() if modules}
 
 
 def check_custom_code(snapshot: Snapshot, read_json: Callable[[str], object]) -> Iterator[Finding]:
-    """Yield each configuration that names code, and the files that it is in."""
+    """Yield a finding for each configuration file that names code."""
     for file, modules in code_files(read_json).items():
         yield Finding.of(
             "CUSTOM_CODE",
             f"{file}: {_FIELD}",
-            found="The repository brings code of its own: "
-            + ", ".join(_told(module, snapshot) for module in modules),
-            accepted="Bedrock runs none of it: it loads the class that it knows by that name.",
+            found="The repository contains custom code: "
+            + ", ".join(_describe_module(module, snapshot) for module in modules),
+            accepted="Bedrock does not run this code. It loads its own class of the same name.",
         )
 
 
-def _told(module: str, snapshot: Snapshot) -> str:
+def _describe_module(module: str, snapshot: Snapshot) -> str:
     repo_id, separator, path = module.rpartition(_OTHER_REPOSITORY)
     if separator:
         return f"{path} of the repository {repo_id}"
-    return module if snapshot.file(module) else f"{module}, which it does not have"
+    return module if snapshot.file(module) else f"{module}, which is missing"
 
 
 def _modules(content: object) -> Iterator[str]:
-    """Yield the files behind an auto_map, whose values are `file.Class`, or lists of them."""
+    """Yield the files that an auto_map names; its values are `file.Class`, or lists of them."""
     auto_map: Any = content.get(_FIELD) if isinstance(content, dict) else None
     if isinstance(auto_map, str):
         auto_map = {"": auto_map}

@@ -1,9 +1,9 @@
-"""The tensors in the weights, against those that config.json says the model consists of.
+"""Compares the tensors in the weights with those of the model that config.json describes.
 
-The names and shapes are those of the transformers that Bedrock names, recorded from it by
-tests/recorders/record_family_headers.py. That version has no GPT-OSS: its tensors follow the public
-model code, and a recording of transformers 5. Only its BF16 form is known here; the MXFP4 form
-has tensors that Bedrock does not import.
+tests/recorders/record_family_headers.py records the names and shapes from the version of
+transformers that Bedrock names. That version has no GPT-OSS: its tensors follow the public model
+code and a recording of transformers 5. Only the BF16 form is included, because the MXFP4 form has
+tensors that Bedrock does not import.
 """
 
 from __future__ import annotations
@@ -54,50 +54,51 @@ _FAMILIES: Final[dict[str, Callable[[dict[str, Any]], ExpectedTensors]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Intruder:
-    """A kind of tensor that does not belong, told by its name."""
+class _UnexpectedKind:
+    """A kind of tensor that the model does not have, recognised by its name."""
 
     pattern: re.Pattern[str]
     what: str
     remedy: str | None = None
 
 
-_INTRUDERS: Final = (
-    _Intruder(
+_UNEXPECTED_KINDS: Final = (
+    _UnexpectedKind(
         re.compile(r"lora_|adapter|base_model\.|base_layer\.|modules_to_save"),
         "of an adapter",
-        "Merge the adapter into the model (PEFT: merge_and_unload), save that and give its "
-        "repository.",
+        "Merge the adapter into the model with PEFT's merge_and_unload, publish the merged model "
+        "and import its repository.",
     ),
-    _Intruder(
+    _UnexpectedKind(
         re.compile(
             r"(\.(qweight|qzeros|g_idx|scales|absmax|quant_map|SCB|input_scale|weight_scale(_inv)?)"
             r"|\.weight\.[^.]*(absmax|quant_map|quant_state\S*)|_(blocks|scales))$"
         ),
         "of quantised weights",
-        "Give the repository of the unquantised weights, or publish them converted to BF16.",
+        "Import the repository of the unquantised weights, or convert the weights to BF16 and "
+        "publish them.",
     ),
-    _Intruder(
+    _UnexpectedKind(
         re.compile(r"(^|\.)(qkv_proj|query_key_value|Wqkv|W_pack|gate_up_proj|gate_proj_up)(\.|$)"),
         "of merged projections",
-        "Split them as the family's own class in transformers saves them.",
+        "Split the projections as the family's own class in transformers saves them.",
     ),
-    _Intruder(
+    _UnexpectedKind(
         re.compile(r"^model\.(language_model|visual|vision_model)\."),
-        "under the names of a later transformers",
-        f"Save the model with {TRANSFORMERS}, whose names Bedrock's loader knows.",
+        "under the names of a later version of transformers",
+        f"Save the model with {TRANSFORMERS}, whose tensor names Bedrock's loader expects.",
     ),
-    _Intruder(
+    _UnexpectedKind(
         re.compile(r"^(score|classifier|classification_head|v_head|qa_outputs|medusa_head)\."),
         "of another head",
-        "A classifier or a reward model cannot be imported: choose the generating model.",
+        "Choose the model that generates text. A classifier or a reward model cannot be imported.",
     ),
 )
-_STRANGER: Final = _Intruder(re.compile(""), "that the model has no place for")
+_UNKNOWN_KIND: Final = _UnexpectedKind(re.compile(""), "that the model does not have")
 
 
 def expected_tensors(config: dict[str, Any]) -> ExpectedTensors | None:
-    """Return the tensors of the model, or None for no family of Bedrock's or impossible sizes."""
+    """Return the tensors of the model, or None if its family or a size is not supported."""
     try:
         return _expected(config)
     except ConfigSizeError:
@@ -105,9 +106,9 @@ def expected_tensors(config: dict[str, Any]) -> ExpectedTensors | None:
 
 
 def check_tensors(config: dict[str, Any], headers: dict[str, Header]) -> Iterator[Finding]:
-    """Yield what is missing, does not belong or has another shape; `headers` are by file.
+    """Yield tensors that are missing, unexpected or of another shape; `headers` are by file.
 
-    They must be the headers of all files: a shard left out is so many tensors missing.
+    `headers` must include every file: the tensors of a shard left out would count as missing.
     """
     try:
         expected = _expected(config)
@@ -123,7 +124,7 @@ def check_tensors(config: dict[str, Any], headers: dict[str, Header]) -> Iterato
     }
     yield from _missing(expected, found.keys())
     yield from _unexpected(expected, {name: path for name, (_, path) in found.items()})
-    yield from _misshapen(expected, found)
+    yield from _wrong_shapes(expected, found)
 
 
 def _expected(config: dict[str, Any]) -> ExpectedTensors | None:
@@ -136,7 +137,7 @@ def _impossible_size(error: ConfigSizeError) -> Finding:
         "CONFIG_SIZE_INVALID",
         f"{CONFIG}: {error.name}",
         found=str(error),
-        accepted=f"It is {error.accepted}.",
+        accepted=f"It must be {error.accepted}.",
     )
 
 
@@ -145,46 +146,48 @@ def _missing(expected: ExpectedTensors, found: Iterable[str]) -> Iterator[Findin
     missing = [
         name
         for name in expected.required
-        if name not in present and present.isdisjoint(expected.stand_ins.get(name, ()))
+        if name not in present and present.isdisjoint(expected.alternatives.get(name, ()))
     ]
     if not missing:
         return
     layers = [layer for layer, names in expected.layers.items() if present.isdisjoint(names)]
     within = {name for layer in layers for name in expected.layers[layer]}
     if layers:
-        yield _missing_finding(layers, "layer", "missing as a whole")
+        yield _missing_finding(layers, "layer")
     if single := [name for name in missing if name not in within]:
-        yield _missing_finding(single, "tensor", "missing")
+        yield _missing_finding(single, "tensor")
 
 
-def _missing_finding(names: list[str], noun: str, how: str) -> Finding:
+def _missing_finding(names: list[str], noun: str) -> Finding:
     return Finding.of(
         "TENSOR_MISSING",
         names[0],
-        found=f"{_counted(names, noun)} {how}: {some(names)}",
-        accepted="Every tensor of the model that config.json describes.",
+        found=f"{_count(names, noun)} missing: {some(names)}",
+        accepted="All tensors of the model that config.json describes.",
     )
 
 
 def _unexpected(expected: ExpectedTensors, paths: dict[str, str]) -> Iterator[Finding]:
-    kinds: dict[str, tuple[_Intruder, list[str]]] = {}
+    kinds: dict[str, tuple[_UnexpectedKind, list[str]]] = {}
     for name in paths:
         if expected.shape(name) is None and not expected.ignored(name):
-            kind = next((kind for kind in _INTRUDERS if kind.pattern.search(name)), _STRANGER)
+            kind = next(
+                (kind for kind in _UNEXPECTED_KINDS if kind.pattern.search(name)), _UNKNOWN_KIND
+            )
             kinds.setdefault(kind.what, (kind, []))[1].append(name)
     for kind, names in kinds.values():
-        shown = names if kind is not _STRANGER else _by_layer(names, expected)
+        shown = names if kind is not _UNKNOWN_KIND else _by_layer(names, expected)
         yield Finding.of(
             "TENSOR_UNEXPECTED",
             paths[names[0]],
-            found=f"{_counted(names, 'tensor')} {kind.what}: {some(shown)}",
+            found=f"{_count(names, 'tensor')} {kind.what}: {some(shown)}",
             accepted="The tensors of the model that config.json describes, and no others.",
             remedy=kind.remedy,
         )
 
 
 def _by_layer(names: list[str], expected: ExpectedTensors) -> list[str]:
-    """Return the names, those of a layer that the model does not have as that layer."""
+    """Return the names, with one name for all tensors of a layer that the model does not have."""
     layers = (layer_of(name) for name in names)
     shown = (
         layer if layer is not None and layer not in expected.layers else name
@@ -193,7 +196,7 @@ def _by_layer(names: list[str], expected: ExpectedTensors) -> list[str]:
     return list(dict.fromkeys(shown))
 
 
-def _misshapen(
+def _wrong_shapes(
     expected: ExpectedTensors, found: dict[str, tuple[tuple[int, ...], str]]
 ) -> Iterator[Finding]:
     groups: dict[tuple[str, tuple[int, ...]], list[str]] = {}
@@ -205,8 +208,9 @@ def _misshapen(
         yield Finding.of(
             "TENSOR_SHAPE",
             found[names[0]][1],
-            found=f"{_counted(names, 'tensor')} of shape {list(shape)}: {some(names)}",
-            accepted=f"By config.json {list(accepted)}: {_differences(formula, shape, accepted)}.",
+            found=f"{_count(names, 'tensor')} of shape {list(shape)}: {some(names)}",
+            accepted=f"config.json specifies {list(accepted)}: "
+            f"{_differences(formula, shape, accepted)}.",
         )
 
 
@@ -217,5 +221,5 @@ def _differences(formula: str, found: tuple[int, ...], expected: tuple[int, ...]
     return ", ".join(f"{fields} = {size}" for fields, actual, size in dimensions if actual != size)
 
 
-def _counted(names: list[str], noun: str) -> str:
+def _count(names: list[str], noun: str) -> str:
     return f"{len(names)} {noun}s" if len(names) > 1 else f"1 {noun}"

@@ -48,7 +48,7 @@ _HIDING: Final = re.compile(r"(INDEX|SHARD|HEADER|WEIGHTS)_|QUANTISED")
 _ANY_LICENCE: Final = LicenceRules()
 
 
-def judge(  # noqa: PLR0913 – each is one thing of its own, most with a default
+def judge(  # noqa: PLR0913 – independent inputs, most with a default
     snapshot: Snapshot,
     readers: FileReaders,
     region: str,
@@ -57,14 +57,14 @@ def judge(  # noqa: PLR0913 – each is one thing of its own, most with a defaul
     licences: LicenceRules = _ANY_LICENCE,
     find_conversion: Callable[[], Conversion | None] = lambda: None,
 ) -> Verdict:
-    """Return the verdict on a repository; reads small files and headers, not one weight.
+    """Return the verdict on a repository; reads small files and headers, no weights.
 
-    What is judged is the copy that would be staged: `normalising`, what can be put right in it is.
-    `find_conversion` is asked where the weights are pickled.
+    Checks the copy that would be staged: with `normalising`, the corrected one. Calls
+    `find_conversion` if the weights are pickled.
 
     Raises:
-        RepositoryGatedError: The Hub lists the files and does not hand them out.
-        HubUnavailableError: The Hub did not answer, or answered with a fault of its own.
+        RepositoryGatedError: The Hub lists the files, but does not allow their download.
+        HubUnavailableError: The Hub did not answer, or answered with a temporary failure.
     """
     small_files, findings = read_small_files(snapshot, readers)
     files, choice = select_files(snapshot, lambda path: parse_json(small_files.get(path, b"")))
@@ -92,7 +92,7 @@ def judge(  # noqa: PLR0913 – each is one thing of its own, most with a defaul
     if config is not None and not any(_hides_tensors(finding) for finding in findings):
         findings += check_tensors(config, weights.headers)
     findings += _check_text(staged, parsed.get, config, weights.headers, row)
-    findings += [_of_change(change, normalising=normalising) for change in copy.changes]
+    findings += [_change_finding(change, normalising=normalising) for change in copy.changes]
     figures = ModelFigures(
         licence=_legible_text(str(snapshot.card.licence) or None),
         model_type=_legible_text((config or {}).get("model_type")),
@@ -115,7 +115,7 @@ def _check_text(
     headers: dict[str, Header],
     row: Architecture | None,
 ) -> list[Finding]:
-    """Return what is wrong with what stands between text and the model."""
+    """Return the findings on the tokenizer, the token ids and the chat template."""
     tokenizer, findings = read_tokenizer(staged, read_json)
     rows = embedding_rows(headers, config or {})
     places = places_of_ids(config, read_json(GENERATION))
@@ -135,7 +135,7 @@ def _template_file(
 
 
 def _copy(files: ModelFiles, small_files: dict[str, bytes]) -> Normalised:
-    """Return the small files as they would be staged; preparation normalises the same ones."""
+    """Return the small files as preparation would stage them."""
     return normalise(
         {path: small_files[path] for file in files.metadata if (path := file.path) in small_files}
     )
@@ -146,23 +146,23 @@ def _with_conversion(finding: Finding, find_conversion: Callable[[], Conversion 
         return finding
     return replace(
         finding,
-        remedy=f'Give "revision": "{found.revision}": an open pull request of '
-        f"{legible(found.author)} that has the weights as safetensors. Look at what it changes.",
+        remedy=f'Specify "revision": "{found.revision}": an open pull request by '
+        f"{legible(found.author)} that has the weights as safetensors. Review its changes first.",
     )
 
 
 def _needed_paths(files: ModelFiles, read_json: Callable[[str], object]) -> set[str]:
-    """Return what is copied, and the code that the model was published with."""
+    """Return the paths that are copied, and those of the model's custom code."""
     code = {path for paths in code_files(read_json).values() for path in paths}
     return code | {file.path for file in (*files.weights, *files.metadata)}
 
 
 def _hides_tensors(finding: Finding) -> bool:
-    """Return whether some tensors could not be seen, so that none can be said to be missing."""
+    """Return whether a finding means that the list of tensors is incomplete."""
     return finding.severity == "error" and _HIDING.match(finding.code) is not None
 
 
-def _of_change(change: Change, *, normalising: bool) -> Finding:
+def _change_finding(change: Change, *, normalising: bool) -> Finding:
     left = "NEEDS_NORMALISING" if change.matters else "NORMALISING_ADVISED"
     before, after = (
         "absent" if value is None else json.dumps(value, ensure_ascii=False)
@@ -171,8 +171,8 @@ def _of_change(change: Change, *, normalising: bool) -> Finding:
     return Finding.of(
         "NORMALISED" if normalising else left,
         change.file if change.field is None else f"{change.file}: {change.field}",
-        found=f"It is {before}. {change.why}",
-        accepted=f"{'In the copy it is' if normalising else 'It should be'} {after}.",
+        found=f"The value is {before}. {change.why}",
+        accepted=f"{'In the staged copy, it is' if normalising else 'It should be'} {after}.",
     )
 
 

@@ -1,4 +1,4 @@
-"""The licence of a model, against those that the owner of the stack allows or denies."""
+"""Checks the licence of a model against the allowed and the denied licences."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _WHERE: Final = "README.md: license"
 
 @dataclass(frozen=True, slots=True)
 class LicenceRules:
-    """Licences by the Hub's ids, in lower case; nothing `allowed` stands for all of them."""
+    """Licences by the Hub's ids, in lower case; an empty `allowed` allows every licence."""
 
     allowed: frozenset[str] = frozenset()
     denied: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, allowed: Iterable[str], denied: Iterable[str]) -> Self:
-        """Return the rules of two lists as a person writes them."""
+        """Return the rules of two lists of ids; case and surrounding blanks are ignored."""
         return cls(_ids(allowed), _ids(denied))
 
 
@@ -33,11 +33,13 @@ def _ids(texts: Iterable[str]) -> frozenset[str]:
 
 
 def check_licence(licence: Licence, rules: LicenceRules) -> Iterator[Finding]:
-    """Yield what stands against the licence; of several that a model is under, all must pass."""
+    """Yield a finding if a rule excludes the licence; each licence of a model must be allowed."""
     found = f"The licence is {licence}" if licence.ids else "The repository names no licence"
     if rules.denied.intersection(licence.names):
         denied = ", ".join(sorted(rules.denied))
-        yield Finding.of("LICENCE_DENIED", _WHERE, found=found, accepted=f"Any but {denied}.")
+        yield Finding.of(
+            "LICENCE_DENIED", _WHERE, found=found, accepted=f"Any licence except {denied}."
+        )
     elif rules.allowed and not _is_allowed(licence, rules.allowed):
         allowed = ", ".join(sorted(rules.allowed))
         yield Finding.of("LICENCE_NOT_ALLOWED", _WHERE, found=found, accepted=f"One of {allowed}.")
@@ -46,7 +48,7 @@ def check_licence(licence: Licence, rules: LicenceRules) -> Iterator[Finding]:
             "LICENCE_UNKNOWN",
             _WHERE,
             found=found,
-            accepted="Whatever the publisher permits: without a licence that is nothing.",
+            accepted="A licence that permits your use. Without a licence, no use is permitted.",
         )
 
 

@@ -1,4 +1,4 @@
-"""What a repository is published for: a model that generates text, or one that does not."""
+"""Checks that a repository is published as a model that generates text."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _EMBEDDING_LIBRARY: Final = "sentence-transformers"
 
 
 def check_purpose(snapshot: Snapshot) -> Iterator[Finding]:
-    """Yield what says that the model is for something that Bedrock does not do with an import."""
+    """Yield a finding if the model is published for another task than generating text."""
     files = [path for path in _EMBEDDING_FILES if snapshot.file(path)]
     uses = bedrock_rules().uses
     if files or snapshot.card.library == _EMBEDDING_LIBRARY:
         yield Finding.of(
             "EMBEDDING_MODEL",
             files[0] if files else "README.md: library_name",
-            found="It is an embedding model of sentence-transformers",
-            accepted="Custom Model Import takes models that generate text.",
+            found="The repository contains an embedding model for sentence-transformers",
+            accepted="Custom Model Import accepts models that generate text.",
         )
     elif snapshot.card.use is not None and snapshot.card.use not in uses:
         yield Finding.of(
             "USE_OTHER",
             "README.md: pipeline_tag",
             found=f"The model is published for {snapshot.card.use}",
-            accepted=f"Bedrock generates text with it: {', '.join(uses)}.",
+            accepted=f"Tasks that generate text: {', '.join(uses)}.",
         )

@@ -1,4 +1,4 @@
-"""What the Hub's own scanners have against a file."""
+"""Reports the files that the Hub's scanners flag."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 _HARMLESS: Final = frozenset({"safe", "unscanned", "queued", "error"})
 _DOUBTFUL: Final = frozenset({"caution", "suspicious"})
-# Levels of securityFileStatus in the Hub's OpenAPI; what is neither counts as unsafe.
+# Levels of securityFileStatus in the Hub's OpenAPI. Every other level counts as unsafe.
 
 
 def check_scan(snapshot: Snapshot, needed: Collection[str]) -> Iterator[Finding]:
-    """Yield the flagged files; of those `needed`, a copied file or code, an unsafe one refuses."""
+    """Yield a finding for each flagged file; only an unsafe file that is `needed` is an error."""
     listed = {file.path for file in snapshot.files}
     for flagged in snapshot.flagged:
         if flagged.path not in listed or flagged.level in _HARMLESS:
@@ -26,7 +26,7 @@ def check_scan(snapshot: Snapshot, needed: Collection[str]) -> Iterator[Finding]
         yield Finding.of(
             "FILE_UNSAFE" if refuses else "FILE_SUSPECT",
             flagged.path,
-            found=f"The Hub's scan says {flagged.level!r} of it",
-            accepted="Files that the scanners have nothing against; their reports: "
+            found=f"The Hub's scanners rate the file as {flagged.level!r}",
+            accepted="Files that the scanners do not flag. Their reports: "
             f"{snapshot.source.endpoint}/{snapshot.source.repo_id}/tree/{snapshot.source.commit} .",
         )

@@ -1,4 +1,4 @@
-"""The tensors of the shards, against each other and against the index."""
+"""Compares the tensors of the shards with each other and with the index."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def check_shards(index: Index | None, headers: dict[str, Header]) -> Iterator[Finding]:
-    """Yield tensors in two files and, where there is an `index`, what it says otherwise."""
+    """Yield findings on tensors in two files, and on differences from the `index`, if any."""
     yield from _check_once(headers)
     if index is not None:
         disagreements = list(_check_index(index, headers))
@@ -25,7 +25,7 @@ def check_shards(index: Index | None, headers: dict[str, Header]) -> Iterator[Fi
 
 
 def _check_once(headers: dict[str, Header]) -> Iterator[Finding]:
-    """Yield the tensors that lie in two files: which of them would be loaded is left to chance."""
+    """Yield a finding on tensors in two files: it is not defined which one is loaded."""
     places: dict[str, list[str]] = {}
     for path, header in headers.items():
         for tensor in header.tensors:
@@ -35,23 +35,25 @@ def _check_once(headers: dict[str, Header]) -> Iterator[Finding]:
         yield Finding.of(
             "TENSOR_TWICE",
             next(iter(twice)),
-            found=f"{len(twice)} tensors lie in more than one file: "
+            found=f"{len(twice)} tensors are in more than one file: "
             + some([f"{name} ({some(paths)})" for name, paths in twice.items()]),
-            accepted="Each tensor in one file.",
+            accepted="Each tensor in exactly one file.",
         )
 
 
 def _check_index(index: Index, headers: dict[str, Header]) -> Iterator[Finding]:
     present = {(tensor.name, path) for path, header in headers.items() for tensor in header.tensors}
-    # A shard whose header could not be read has a finding of its own.
+    # A shard with an unreadable header has its own finding.
     named = {(name, path) for name, path in index.shard_of.items() if path in headers}
     if missing := sorted(named - present):
         yield _disagreement(
-            "INDEX_TENSOR_MISSING", missing, "the index names and that are not in their shards"
+            "INDEX_TENSOR_MISSING", missing, "the index names are not in their shards"
         )
     if unnamed := sorted(present - named):
         yield _disagreement(
-            "INDEX_TENSOR_UNNAMED", unnamed, "are in the shards and not in the index at that place"
+            "INDEX_TENSOR_UNNAMED",
+            unnamed,
+            "the shards have are missing from the index or assigned to other shards",
         )
 
 
@@ -60,7 +62,7 @@ def _disagreement(code: str, pairs: list[tuple[str, str]], what: str) -> Finding
         code,
         INDEX,
         found=f"{len(pairs)} tensors that {what}: {some([f'{n} ({p})' for n, p in pairs])}",
-        accepted="Index and shards name the same tensors in the same files.",
+        accepted="An index and shards with the same tensors in the same files.",
     )
 
 
@@ -68,10 +70,10 @@ def _check_total_size(index: Index, headers: dict[str, Header]) -> Iterator[Find
     stated = index.total_size
     found = sum(tensor.end - tensor.start for h in headers.values() for tensor in h.tensors)
     if stated is not None and (isinstance(stated, bool) or stated != found):
-        # No error: nothing loads by it, and published ones count shared tensors or another dtype.
+        # A warning: no loader uses it, and published indexes count shared tensors or another dtype.
         yield Finding.of(
             "INDEX_TOTAL_SIZE",
             f"{INDEX}: metadata.total_size",
-            found=f"The index states {stated!r:.100} bytes of tensors",
-            accepted=f"The shards hold {found}.",
+            found=f"The index states {stated!r:.100} bytes for all tensors",
+            accepted=f"The tensors in the shards have {found} bytes.",
         )

@@ -1,4 +1,4 @@
-"""The files beside the weights: read within a limit, and config.json parsed."""
+"""Reads the small files next to the weights, within a limit, and parses config.json."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from model_import.sources.hub.snapshot import Snapshot
 
 JSON_BYTES_AT_MOST: Final = 48_000_000
-# All together: a tokenizer.json of 33 MB is known. What hostile JSON becomes fits the function.
+# For all files together. One known tokenizer.json has 33 MB, and hostile JSON of this size still
+# fits into the memory of the function.
 _NOT_READ: Final = re.compile(r"vocab\.json|.*\.(txt|model)")
-# Vocabularies in forms that no rule looks into, megabytes each.
+# Vocabularies in formats that no check reads, megabytes each.
 _CONCURRENT_READS: Final = 8
 
 
@@ -31,7 +32,11 @@ class FileReader(RangeReader, Protocol):
     """Reads one file of a repository, whole or by range."""
 
     def read_all(self, max_bytes: int) -> bytes:
-        """Return the whole file, refusing one that is longer than `max_bytes`."""
+        """Return the whole file.
+
+        Raises:
+            ValueError: The file is longer than `max_bytes`.
+        """
 
 
 class FileReaders(Protocol):
@@ -44,7 +49,7 @@ class FileReaders(Protocol):
 def read_small_files(
     snapshot: Snapshot, readers: FileReaders
 ) -> tuple[dict[str, bytes], list[Finding]]:
-    """Return the files beside the weights by path, and those that are left out for their size."""
+    """Return the small files by path, and a finding for each file that is too large to read."""
 
     def read(file: RepositoryFile) -> tuple[str, bytes | None]:
         if _NOT_READ.fullmatch(file.path):
@@ -54,7 +59,7 @@ def read_small_files(
             return file.path, read_without_merges(reader, file.size_bytes)
         try:
             return file.path, reader.read_all(JSON_BYTES_AT_MOST)
-        except ValueError:  # longer than the Hub listed it
+        except ValueError:  # the file is longer than the Hub listed
             return file.path, None
 
     copied = bedrock_rules().copied_files
@@ -72,7 +77,7 @@ def read_small_files(
 def read_config(
     small_files: Mapping[str, bytes], read_json: Callable[[str], object]
 ) -> tuple[dict[str, Any] | None, list[Finding]]:
-    """Return config.json, or None where there is none of use; a missing one has its finding."""
+    """Return config.json, or None without a valid one; select_files reports a missing one."""
     if CONFIG not in small_files:
         return None, []
     config = read_json(CONFIG)
@@ -83,7 +88,7 @@ def read_config(
         Finding.of(
             "CONFIG_INVALID",
             CONFIG,
-            found="It is not a JSON object" + (f": {placeholder}" if placeholder else ""),
+            found="The file is not a JSON object" + (f": {placeholder}" if placeholder else ""),
             accepted="The config.json that save_pretrained writes.",
         )
     ]
@@ -93,7 +98,7 @@ def _too_large(file: RepositoryFile) -> Finding:
     return Finding.of(
         "FILE_TOO_LARGE",
         file.path,
-        found=f"It has {file.size_bytes} bytes",
-        accepted=f"{JSON_BYTES_AT_MOST} at most for all files beside the weights, several times "
-        "what published models have.",
+        found=f"The file has {file.size_bytes} bytes",
+        accepted=f"At most {JSON_BYTES_AT_MOST} bytes for all files next to the weights, several "
+        "times as many as published models have.",
     )

@@ -1,4 +1,4 @@
-"""The data type of each tensor: one that Bedrock imports, and that of its neighbours."""
+"""Checks that Bedrock imports the data type of each tensor, and that layers do not mix types."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
     from model_import.model_files.safetensors import Header, Tensor
 
-_HALVES: Final = ("F16", "BF16")
+_HALF_PRECISIONS: Final = ("F16", "BF16")
 _VISION: Final = ("multi_modal_projector.", "vision_model.", "visual.")
 
 
 def check_dtypes(headers: dict[str, Header], ignored: Callable[[str], bool]) -> Iterator[Finding]:
-    """Yield what is wrong with dtypes; those of tensors that are `ignored` do not matter."""
+    """Yield findings on dtypes; tensors that are `ignored` may have any dtype."""
     tensors = {
         path: [tensor for tensor in header.tensors if not ignored(tensor.name)]
         for path, header in headers.items()
@@ -44,29 +44,29 @@ def _check_accepted(path: str, tensors: list[Tensor]) -> Iterator[Finding]:
 
 
 def _check_mixed(tensors: dict[str, list[Tensor]]) -> Iterator[Finding]:
-    """Yield tensors of one half precision among neighbours of the other.
+    """Yield a finding on tensors of one half precision in a layer of the other.
 
-    Both have two bytes: a header that gives the wrong one is sound, and its numbers are not. Whole
-    layers and whole towers of another dtype are known of merged models.
+    Both have two bytes: a header with the wrong one is valid, but the numbers are wrong. Merged
+    models have whole layers and whole towers of another dtype, so these are accepted.
     """
     neighbours: dict[str, dict[str, list[tuple[str, str]]]] = {}
     for path, listed in tensors.items():
         for tensor in listed:
-            if tensor.dtype in _HALVES:
+            if tensor.dtype in _HALF_PRECISIONS:
                 by_dtype = neighbours.setdefault(_neighbourhood(tensor.name), {})
                 by_dtype.setdefault(tensor.dtype, []).append((tensor.name, path))
-    strangers: list[tuple[str, str]] = []
+    minority: list[tuple[str, str]] = []
     for by_dtype in neighbours.values():
         if len(by_dtype) > 1:
             fewest = min(by_dtype.values(), key=len)
-            strangers += fewest
-    if strangers:
+            minority += fewest
+    if minority:
         yield Finding.of(
             "TENSOR_DTYPE_MIXED",
-            strangers[0][0],
-            found=f"{len(strangers)} tensors are of another half precision than the tensors of the "
-            f"same layer: {some([f'{name} ({path})' for name, path in strangers])}",
-            accepted=f"{' or '.join(_HALVES)} in a layer, and F32 beside either.",
+            minority[0][0],
+            found=f"{len(minority)} tensors have another half precision than the other tensors of "
+            f"their layer: {some([f'{name} ({path})' for name, path in minority])}",
+            accepted=f"Either {' or '.join(_HALF_PRECISIONS)} in a layer, and F32 with both.",
         )
 
 

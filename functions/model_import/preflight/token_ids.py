@@ -1,8 +1,8 @@
-"""Whether config.json, generation_config.json and the tokenizer mean the same special tokens.
+"""Checks that config.json, generation_config.json and the tokenizer name the same special tokens.
 
-Published models differ in good faith: an instruct model's config.json often ends at one token,
-its generation_config.json at two, and most name no padding. What counts is that each id has a
-row, and that the tokens that end an answer are among those at which generation stops.
+Differences are common in working models: an instruct model's config.json often has one end token,
+its generation_config.json two, and most models name no padding token. What matters is that each id
+has a row, and that generation stops at the tokens that end an answer.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 _FIELDS: Final = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
 _MEANINGS: Final = {
     "bos_token_id": "which begins a text",
-    "pad_token_id": "which pads a batch and is not seen in answers",
+    "pad_token_id": "which pads a batch and does not appear in answers",
 }
 _NO_TOKEN: Final = -1
-# So the first conversions of Llama write that nothing pads.
+# The first conversions of Llama write it for no padding token.
 
 type Places = dict[str, dict[str, Any]]
-# The objects that may state ids, by their names, in the order in which they are asked.
+# The objects that may state ids, by name, in the order in which they are read.
 
 
 def places_of_ids(config: dict[str, Any] | None, generation: object) -> Places:
-    """Return where ids are looked for: what generation_config.json states goes first."""
+    """Return the objects that may state ids; generation_config.json overrides the others."""
     text = (config or {}).get("text_config")
     places = {GENERATION: generation, CONFIG: config, f"{CONFIG}: text_config": text}
     return {name: place for name, place in places.items() if isinstance(place, dict)}
@@ -41,7 +41,7 @@ def places_of_ids(config: dict[str, Any] | None, generation: object) -> Places:
 def end_ids(places: Places, row: Architecture | None) -> tuple[int, ...] | None:
     """Return the ids at which generation stops, as Bedrock's transformers reads them.
 
-    Without a configuration of a known family that is not known either, and None is returned.
+    Returns None if no file states them and the configuration is not of a known family.
     """
     if any("eos_token_id" in place for place in places.values()):
         return _stated(places, "eos_token_id")
@@ -54,7 +54,7 @@ def end_ids(places: Places, row: Architecture | None) -> tuple[int, ...] | None:
 def check_token_ids(
     places: Places, tokenizer: Tokenizer, rows: int | None, row: Architecture | None
 ) -> Iterator[Finding]:
-    """Yield the ids that cannot be meant, and those that are not the tokenizer's."""
+    """Yield findings on invalid ids, and on ids that differ from the tokenizer's."""
     for name, place in places.items():
         for field in _FIELDS:
             yield from _check_id(f"{name}: {field}", place.get(field), rows, row)
@@ -68,25 +68,25 @@ def _check_id(
 ) -> Iterator[Finding]:
     ids = _ids(value)
     if ids is None:
-        yield _invalid(where, f"It is {value!r:.100}")
+        yield _invalid(where, f"The value is {value!r:.100}")
         return
     without_row = {number for number in ids if number < 0 or (rows is not None and number >= rows)}
     if not without_row:
         return
-    found = f"It is {value}, and the model has {rows} tokens, from 0 on"
-    if without_row <= _unasked(row):
+    found = f"The value is {value}, but the model has {rows} tokens, starting at 0"
+    if without_row <= _unused_ids(row):
         yield Finding.of(
             "TOKEN_ID_UNUSED",
             where,
             found=found,
-            accepted="An id of the vocabulary; transformers writes others where none was given.",
+            accepted="An id of the vocabulary. transformers writes a default for a missing one.",
         )
     else:
         yield _invalid(where, found)
 
 
-def _unasked(row: Architecture | None) -> set[int]:
-    """Return the ids that a file may have though nobody meant a token of this vocabulary."""
+def _unused_ids(row: Architecture | None) -> set[int]:
+    """Return the ids that a file may state without meaning a token of the vocabulary."""
     if row is None:
         return {_NO_TOKEN}
     return {_NO_TOKEN, *row.default_token_ids.values(), *row.required_end_ids}
@@ -97,7 +97,7 @@ def _invalid(where: str, found: str) -> Finding:
         "TOKEN_ID_INVALID",
         where,
         found=found,
-        accepted="A whole number for which the embedding has a row, or a list of them.",
+        accepted="A whole number for which the embedding has a row, or a list of such numbers.",
     )
 
 
@@ -110,13 +110,13 @@ def _check_end(ends: tuple[int, ...] | None, tokenizer: Tokenizer) -> Iterator[F
 
 
 def answer_not_ended(found: str, field: str, ends: tuple[int, ...]) -> Finding:
-    """Return the finding on a token that the model ends with and that ends nothing."""
+    """Return the finding on a token that ends an answer but does not stop generation."""
     stops = f"at {', '.join(map(str, ends))}" if ends else "at no token"
     return Finding.of(
         "ANSWER_NOT_ENDED",
         f"{TOKENIZER_CONFIG}: {field}",
-        found=f"{found}, and generation stops {stops}",
-        accepted=f"The eos_token_id of {GENERATION}, or else of {CONFIG}, has every token that "
+        found=f"{found}, but generation stops {stops}",
+        accepted=f"An eos_token_id in {GENERATION}, or else in {CONFIG}, with every token that "
         "ends an answer.",
     )
 
@@ -131,8 +131,8 @@ def _check_same(
         yield Finding.of(
             "TOKEN_IDS_DISAGREE",
             f"{CONFIG}: {field}",
-            found=f"It is {', '.join(map(str, stated))}, and the tokenizer has {token} ({number}), "
-            f"{meaning}",
+            found=f"The value is {', '.join(map(str, stated))}, but the tokenizer has {token} "
+            f"({number}), {meaning}",
             accepted=f"The same token in {GENERATION}, {CONFIG} and the tokenizer.",
         )
 
@@ -142,6 +142,6 @@ def _stated(places: Places, field: str) -> tuple[int, ...]:
 
 
 def _ids(value: object) -> tuple[int, ...] | None:
-    """Return the ids that a field states, none for null, and None for what is no id."""
+    """Return the ids that a field states: empty for null, None if the value is not an id."""
     values: list[Any] = [] if value is None else value if isinstance(value, list) else [value]
     return tuple(values) if all(type(number) is int for number in values) else None

@@ -1,4 +1,4 @@
-"""What the tokenizer's files say: its class, its vocabulary, its special tokens."""
+"""Checks the tokenizer: its class, its vocabulary and its special tokens."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from model_import.bedrock.rules import bedrock_rules
 from model_import.chat.template import TOKENIZER_CONFIG, special_tokens
-from model_import.findings.finding import Finding
+from model_import.findings.finding import Finding, some
 from model_import.model_files.names import SPECIAL_TOKENS, TOKENIZER
 from model_import.preflight.vocabulary import Vocabulary, read_vocabulary
 
@@ -18,46 +18,45 @@ if TYPE_CHECKING:
     from model_import.model_files.safetensors import Header
 
 _EMBEDDING: Final = re.compile(r"(^|\.)(embed_tokens|shared|wte)\.weight$")
-# Where the families keep one row a token.
-_EXAMPLES: Final = 3
+# The tensors that have one row for each token.
 
 
 @dataclass(frozen=True, slots=True)
 class Tokenizer:
-    """What the files of a tokenizer hold; empty where they are missing or no JSON objects."""
+    """The content of a tokenizer's files; empty if they are missing or not JSON objects."""
 
     config: dict[str, Any]
     vocabulary: Vocabulary
     special_tokens: dict[str, str]
 
     def id_of(self, name: str) -> int | None:
-        """Return the id of a special token by its name (`eos_token`), None when it has none."""
+        """Return the id of a special token by its name (`eos_token`), or None without one."""
         return self.vocabulary.ids.get(self.special_tokens.get(name, ""))
 
 
 def read_tokenizer(
     names: Collection[str], read_json: Callable[[str], object]
 ) -> tuple[Tokenizer, list[Finding]]:
-    """Return the tokenizer in the files of these names; a missing file is no finding here."""
+    """Return the tokenizer in the files of these names; select_files reports missing files."""
     findings: list[Finding] = []
 
     def read(path: str) -> dict[str, Any]:
         value = read_json(path) if path in names else {}
         if isinstance(value, dict):
             return value
-        findings.append(_invalid(path, "It is not a JSON object"))
+        findings.append(_invalid(path, "The file is not a JSON object"))
         return {}
 
     config, vocabulary = read(TOKENIZER_CONFIG), read(TOKENIZER)
     if TOKENIZER in names and not findings and not _has_model(vocabulary):
-        findings.append(_invalid(TOKENIZER, "It has no model with a vocab"))
+        findings.append(_invalid(TOKENIZER, "The file has no model with a vocab"))
     older = read_json(SPECIAL_TOKENS) if SPECIAL_TOKENS in names else None
     tokens = special_tokens(config, older if isinstance(older, dict) else None)
     return Tokenizer(config, read_vocabulary(vocabulary), tokens), findings
 
 
 def embedding_rows(headers: dict[str, Header], config: dict[str, Any]) -> int | None:
-    """Return for how many tokens the model has a row, by its weights or else config.json."""
+    """Return the number of rows of the embedding, from the weights or else from config.json."""
     for header in headers.values():
         for tensor in header.tensors:
             if _EMBEDDING.search(tensor.name) and tensor.shape:
@@ -70,7 +69,7 @@ def embedding_rows(headers: dict[str, Header], config: dict[str, Any]) -> int | 
 
 
 def check_tokenizer(tokenizer: Tokenizer, rows: int | None) -> Iterator[Finding]:
-    """Yield what is wrong with the tokenizer; `rows`, as the model's embedding has."""
+    """Yield findings on the tokenizer; `rows` is the number of rows of the embedding."""
     yield from _check_class(tokenizer.config)
     yield from _check_size(tokenizer.vocabulary, rows)
     yield from _check_special_tokens(tokenizer, rows)
@@ -98,8 +97,8 @@ def _check_class(config: dict[str, Any]) -> Iterator[Finding]:
         yield Finding.of(
             "TOKENIZER_CLASS_UNSUPPORTED",
             f"{TOKENIZER_CONFIG}: tokenizer_class",
-            found=f"The tokenizer is a {found}",
-            accepted=f"Bedrock knows {', '.join(accepted)}.",
+            found=f"The tokenizer_class is {found}",
+            accepted=f"Bedrock supports {', '.join(accepted)}.",
         )
 
 
@@ -108,14 +107,13 @@ def _check_size(vocabulary: Vocabulary, rows: int | None) -> Iterator[Finding]:
         yield Finding.of(
             "VOCABULARY_TOO_LARGE",
             TOKENIZER,
-            found=f"A token has the id {vocabulary.size - 1}, and the model's embedding has {rows} "
-            "rows",
-            accepted="A row of the embedding for each token.",
+            found=f"A token has the id {vocabulary.size - 1}, but the embedding has {rows} rows",
+            accepted="An embedding with a row for each token.",
         )
 
 
 def _check_special_tokens(tokenizer: Tokenizer, rows: int | None) -> Iterator[Finding]:
-    """Yield the special tokens that the vocabulary lacks: transformers adds them on loading."""
+    """Yield a finding on special tokens that are missing from the vocabulary."""
     known = tokenizer.vocabulary.ids
     unknown = sorted({token for token in tokenizer.special_tokens.values() if token not in known})
     if not known or not unknown:
@@ -125,14 +123,14 @@ def _check_special_tokens(tokenizer: Tokenizer, rows: int | None) -> Iterator[Fi
     yield Finding.of(
         "SPECIAL_TOKEN_UNKNOWN",
         TOKENIZER_CONFIG,
-        found=f"{_some(unknown)} is not in {TOKENIZER}, and is added on loading with the id {size}"
-        + (f", where the embedding ends at {rows} rows" if without_row else ""),
-        accepted="Special tokens that the model was trained with, which are in its vocabulary.",
+        found=f"{some(unknown)} is not in {TOKENIZER}, so transformers adds it with the id {size}"
+        + (f", but the embedding has {rows} rows" if without_row else ""),
+        accepted="Special tokens of the vocabulary, with which the model was trained.",
     )
 
 
 def _check_agreement(tokenizer: Tokenizer) -> Iterator[Finding]:
-    """Yield the tokens to which tokenizer_config.json and tokenizer.json give different ids."""
+    """Yield a finding on tokens whose ids in tokenizer_config.json and tokenizer.json differ."""
     decoder = tokenizer.config.get("added_tokens_decoder")
     known = tokenizer.vocabulary.ids
     differing = [
@@ -146,12 +144,6 @@ def _check_agreement(tokenizer: Tokenizer) -> Iterator[Finding]:
         yield Finding.of(
             "TOKENIZER_FILES_DISAGREE",
             f"{TOKENIZER_CONFIG}: added_tokens_decoder",
-            found=f"{len(differing)} tokens have other ids there than in {TOKENIZER}: "
-            f"{_some(differing)}",
-            accepted=f"The same ids in both; transformers takes those of {TOKENIZER}.",
+            found=f"{len(differing)} tokens have other ids than in {TOKENIZER}: {some(differing)}",
+            accepted=f"The same ids in both files. transformers uses those of {TOKENIZER}.",
         )
-
-
-def _some(names: list[str]) -> str:
-    shown = ", ".join(names[:_EXAMPLES])
-    return f"{shown} …" if len(names) > _EXAMPLES else shown

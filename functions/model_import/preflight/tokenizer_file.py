@@ -1,7 +1,7 @@
-"""tokenizer.json as far as preflight needs it: all but the merges.
+"""Reads tokenizer.json without its merges.
 
-The merges are most of the file, and no finding depends on them. The tokenizer of Llama 3 has
-17 MB as the tokenizers library writes it now, and its vocabulary ends after 3.3.
+The merges are most of the file, and no check uses them. The current tokenizers library writes 17 MB
+for Llama 3, of which the vocabulary ends after 3.3 MB.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 _STEP_BYTES: Final = 2 * 1024 * 1024
 _STEPS_AT_MOST: Final = 4
-# 201,000 tokens of GPT-OSS end within the third.
+# The 201,000 tokens of GPT-OSS end in the third step.
 _TAIL_BYTES: Final = 16
 _MERGES: Final = re.compile(r',\s*"merges"\s*:')
 _PLACES_AT_MOST: Final = 4
-# The word may stand in a text too; whoever writes it there often has the whole file read.
+# A token may contain the word too. With more of them than this, the whole file is read.
 
 
 def read_without_merges(reader: RangeReader, size_bytes: int) -> bytes:
-    """Return the file less the merges at its end, or the whole file where none stand there.
+    """Return the file without the merges at its end, or the whole file without such merges.
 
-    Of what is left out only the last bytes are read, which tell that the file was not cut.
+    Of the part left out, only the last bytes are read, which show that the file is complete.
     """
     content = b""
     for _ in range(_STEPS_AT_MOST):
@@ -42,7 +42,7 @@ def read_without_merges(reader: RangeReader, size_bytes: int) -> bytes:
 
 
 def _head(content: bytes) -> bytes | None:
-    """Return the object that the file is without its merges, None when the vocabulary goes on."""
+    """Return the JSON object without its merges, or None if the vocabulary is not complete."""
     try:
         text = codecs.getincrementaldecoder("utf-8")().decode(content)
     except UnicodeDecodeError:

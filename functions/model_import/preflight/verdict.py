@@ -1,4 +1,4 @@
-"""What preflight found, and the model in figures."""
+"""The verdict of preflight: its findings, and the figures of the model."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _CAUSE_CHARACTERS_AT_MOST: Final = 28_000
 
 @dataclass(frozen=True, slots=True)
 class ModelFigures:
-    """A model in figures, as far as they could be read.
+    """The figures of a model, as far as preflight could read them.
 
-    `chat_template` is the file of the repository that holds it.
+    `chat_template` is the file that contains it.
     """
 
     licence: str | None
@@ -36,7 +36,7 @@ class ModelFigures:
     weights_bytes: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Return them as JSON."""
+        """Return the figures as JSON."""
         return asdict(self)
 
     @classmethod
@@ -47,14 +47,14 @@ class ModelFigures:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What preflight found, errors first, and the model that it found it in."""
+    """The findings, errors first, and the figures of the model."""
 
     findings: tuple[Finding, ...]
     figures: ModelFigures
 
     @classmethod
     def of(cls, findings: Iterable[Finding], figures: ModelFigures) -> Self:
-        """Return the verdict with its findings in order."""
+        """Return the verdict with the findings sorted, errors first."""
         return cls(tuple(sorted(findings, key=lambda finding: finding.severity)), figures)
 
     @property
@@ -63,15 +63,15 @@ class Verdict:
         return all(finding.severity != "error" for finding in self.findings)
 
     def joined_by(self, findings: Iterable[Finding]) -> Verdict:
-        """Return the verdict with more findings, in their places."""
+        """Return the verdict with more findings, sorted in."""
         return Verdict.of((*self.findings, *findings), self.figures)
 
     def shown_findings(self) -> tuple[Finding, ...]:
-        """Return the first findings, errors first: as many as a state's payload carries well."""
+        """Return as many findings, errors first, as the payload of a state can hold."""
         return self.findings[:_FINDINGS_SHOWN]
 
     def refusal(self, repo_id: str, commit: str) -> str:
-        """Return the cause of a refused execution: every finding, or its code when room ends."""
+        """Return the cause of a refused execution: every error, beyond the limit only its code."""
         errors = [finding for finding in self.findings if finding.severity == "error"]
         lines = [f"{repo_id} at {commit} cannot be imported, for {len(errors)} reason(s):"]
         room = _CAUSE_CHARACTERS_AT_MOST - len(lines[0])

@@ -1,4 +1,4 @@
-"""The tokens of tokenizer.json by their text, as far as a file that may hold anything has them."""
+"""Reads the tokens of tokenizer.json, and skips what is not valid."""
 
 from __future__ import annotations
 
@@ -11,27 +11,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """Ids by text; `added` are the tokens that are found in a text before it is split into others.
-
-    `size` counts up to the highest id: a token that transformers adds on loading gets that one.
-    """
+    """Ids by text; `added` are the tokens that are matched before a text is split into tokens."""
 
     ids: Mapping[str, int] = field(default_factory=dict)
     added: frozenset[str] = frozenset()
 
     @property
     def size(self) -> int:
-        """Return the first id after all tokens."""
+        """Return the id after the highest one, which transformers gives to the next added token."""
         return max(self.ids.values(), default=-1) + 1
 
     def token_at_start(self, text: str) -> str | None:
-        """Return the added token that a text begins with, the longest of several."""
+        """Return the longest added token that a text begins with."""
         found = [token for token in self.added if token and text.startswith(token)]
         return max(found, key=len, default=None)
 
 
 def read_vocabulary(tokenizer: Mapping[str, Any]) -> Vocabulary:
-    """Return the vocabulary of a tokenizer.json; what is no token is passed over."""
+    """Return the vocabulary of a tokenizer.json."""
     added = dict(_added_tokens(tokenizer.get("added_tokens")))
     model = tokenizer.get("model")
     words = model.get("vocab") if isinstance(model, dict) else None
@@ -42,7 +39,7 @@ def _words(words: object) -> Iterator[tuple[str, int]]:
     if isinstance(words, dict):
         yield from ((word, number) for word, number in words.items() if type(number) is int)
     elif isinstance(words, list):
-        # Unigram: pairs of a text and its score, in the order of their ids.
+        # Unigram lists pairs of a text and its score, in the order of the ids.
         for number, pair in enumerate(words):
             match pair:
                 case [str(word), *_]:

@@ -1,4 +1,4 @@
-"""The headers of the weights: read by Range, of the right length, and what they say together."""
+"""Reads the headers of the weights by Range, and checks them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _CONCURRENT_READS: Final = 16
 HEADERS_BYTES_AT_MOST: Final = 32_000_000
-# Of all files together. The most that Bedrock could take, Qwen3-235B-A22B's, are 5 MB.
+# For all files together. The largest that Bedrock could import, of Qwen3-235B-A22B, have 5 MB.
 
 
 class RangeReader(Protocol):
@@ -51,7 +51,7 @@ class RangeReaders(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """What the headers say of all weights together; `dtype` is that of most parameters."""
+    """The headers of all weights and their sum; `dtype` is that of most parameters."""
 
     parameters: int
     dtype: str | None
@@ -60,7 +60,7 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """A weights file, its reader, and how long its header is."""
+    """A weights file, its reader, and the length of its header."""
 
     file: RepositoryFile
     reader: RangeReader
@@ -74,9 +74,9 @@ def check_weights(
     multimodal: bool,
     expected: ExpectedTensors | None = None,
 ) -> tuple[Weights, list[Finding]]:
-    """Read the header of every weights file by Range and return what is wrong with any.
+    """Read the header of every weights file by Range, and return the findings.
 
-    Buffers that the `expected` tensors ignore may be of any dtype.
+    Buffers that the `expected` tensors ignore may have any dtype.
     """
     findings = list(_check_size(files, multimodal=multimodal))
     headers, header_findings = _read_headers(files, readers)
@@ -102,37 +102,41 @@ def _check_size(files: ModelFiles, *, multimodal: bool) -> Iterator[Finding]:
         yield Finding.of(
             "WEIGHTS_TOO_LARGE",
             "*.safetensors",
-            found=f"The weights are {files.weights_bytes / 1e9:.1f} GB",
-            accepted=f"Bedrock takes less than {below / 1e9:.0f} GB for {kind} models.",
+            found=f"The weights have {files.weights_bytes / 1e9:.1f} GB",
+            accepted=f"Bedrock accepts less than {below / 1e9:.0f} GB for {kind} models.",
         )
 
 
 def _read_headers(
     files: ModelFiles, readers: RangeReaders
 ) -> tuple[dict[str, Header], list[Finding]]:
-    """Return the headers by file, all or none of those that are sound, and what is wrong.
+    """Return the valid headers by file, and the findings.
 
-    However many there are and whatever they announce, the memory that they take is bounded.
+    Returns no header if all together are too large: the memory for them is limited.
     """
     parsing = threading.Lock()
     with ThreadPoolExecutor(_CONCURRENT_READS) as pool:
-        measured, findings = _parted(pool.map(lambda file: _measure(file, readers), files.weights))
+        measured, findings = _separate_findings(
+            pool.map(lambda file: _measure(file, readers), files.weights)
+        )
         total_bytes = sum(found.header_bytes for found in measured)
         if total_bytes > HEADERS_BYTES_AT_MOST:
             return {}, [*findings, _headers_too_large(total_bytes)]
-        read, more = _parted(pool.map(lambda found: _read_header(found, parsing), measured))
+        read, more = _separate_findings(
+            pool.map(lambda found: _read_header(found, parsing), measured)
+        )
     return dict(read), findings + more
 
 
-def _parted[T](results: Iterator[T | Finding]) -> tuple[list[T], list[Finding]]:
-    sound: list[T] = []
+def _separate_findings[T](results: Iterator[T | Finding]) -> tuple[list[T], list[Finding]]:
+    values: list[T] = []
     findings: list[Finding] = []
     for result in results:
         if isinstance(result, Finding):
             findings.append(result)
         else:
-            sound.append(result)
-    return sound, findings
+            values.append(result)
+    return values, findings
 
 
 def _measure(file: RepositoryFile, readers: RangeReaders) -> _Measured | Finding:
@@ -149,7 +153,7 @@ def _read_header(measured: _Measured, parsing: threading.Lock) -> tuple[str, Hea
     path = measured.file.path
     text = measured.reader.read(LENGTH_BYTES, measured.header_bytes)
     try:
-        with parsing:  # the JSON objects of a header are many times its size, and soon gone
+        with parsing:  # parsing takes many times the size of a header, for a short time
             return path, parse_header(text)
     except SafetensorsHeaderError as error:
         return _invalid_header(path, str(error))
@@ -159,7 +163,7 @@ def _invalid_header(path: str, why: str) -> Finding:
     return Finding.of(
         "HEADER_INVALID",
         path,
-        found=f"This is not a safetensors file: {why}",
+        found=f"The file is not a safetensors file: {why}",
         accepted="https://huggingface.co/docs/safetensors",
     )
 
@@ -168,9 +172,9 @@ def _headers_too_large(total_bytes: int) -> Finding:
     return Finding.of(
         "HEADERS_TOO_LARGE",
         "*.safetensors",
-        found=f"The headers of the weights are {total_bytes} bytes together",
-        accepted=f"{HEADERS_BYTES_AT_MOST} at most are read, several times what the largest model "
-        "that Bedrock imports has.",
+        found=f"The headers of the weights have {total_bytes} bytes together",
+        accepted=f"At most {HEADERS_BYTES_AT_MOST} bytes, several times as many as the largest "
+        "model that Bedrock imports has.",
     )
 
 
@@ -181,7 +185,7 @@ def _check_length(path: str, size_bytes: int, header: Header) -> Iterator[Findin
         yield Finding.of(
             "SHARD_TRUNCATED" if difference < 0 else "SHARD_OVERLONG",
             path,
-            found=f"The file is {abs(difference)} bytes {how} than its header says",
+            found=f"The file is {abs(difference)} bytes {how} than its header states",
             accepted=f"Exactly {header.file_bytes} bytes.",
         )
 
@@ -192,8 +196,8 @@ def _check_framework(path: str, header: Header) -> Iterator[Finding]:
         yield Finding.of(
             "HEADER_FORMAT_UNKNOWN",
             path,
-            found=f"Its __metadata__ gives {header.framework!r} as the format"
+            found=f"Its __metadata__ has the format {header.framework!r}"
             if header.framework
-            else "Its __metadata__ gives no format",
-            accepted=f"transformers loads {', '.join(accepted)}, or a file with no __metadata__.",
+            else "Its __metadata__ has no format",
+            accepted=f"transformers loads {', '.join(accepted)}, or a file without __metadata__.",
         )

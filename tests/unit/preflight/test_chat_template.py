@@ -143,7 +143,7 @@ def test_a_template_without_a_place_for_images_is_said_to_have_none() -> None:
     template = "{% for m in messages %}<|im_start|>{{ m.content }}<|im_end|>{% endfor %}"
     (finding,) = check(template, OF_QWEN, (151645,), multimodal=True)
     assert finding.code == "CHAT_TEMPLATE_LIMITED"
-    assert "an image: it writes no token in the image's place" in finding.found
+    assert "an image: it writes no token for the image" in finding.found
     assert codes(template, OF_QWEN, (151645,)) == []
 
 
@@ -175,7 +175,7 @@ def test_a_template_without_any_token_is_a_warning() -> None:
 def test_a_turn_that_ends_at_a_token_at_which_generation_goes_on_is_a_warning() -> None:
     (finding,) = check(LLAMA_3, OF_LLAMA_3, (128001,), bos_token="<|begin_of_text|>")
     assert (finding.code, finding.severity) == ("ANSWER_NOT_ENDED", "warning")
-    assert "ends an answer with <|eot_id|> (128009), and generation stops at 128001" in (
+    assert "ends an answer with <|eot_id|> (128009), but generation stops at 128001" in (
         finding.found
     )
 

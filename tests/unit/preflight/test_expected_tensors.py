@@ -196,7 +196,7 @@ def test_each_layer_that_is_missing_is_named_as_one(case: str) -> None:
         }
         finding = only_finding(config, others)
         assert finding.code == "TENSOR_MISSING"
-        assert finding.found == f"1 layer missing as a whole: {layer}"
+        assert finding.found == f"1 layer missing: {layer}"
 
 
 def changed_sizes(config: Config) -> Iterator[tuple[str, Config]]:
@@ -251,23 +251,21 @@ def test_a_wrong_vocabulary_is_told_by_the_field_and_both_tensors_that_follow_it
     assert finding.found.startswith("2 tensors of shape [48, 24]: ")
     assert "lm_head.weight" in finding.found
     assert "model.embed_tokens.weight" in finding.found
-    assert finding.accepted == "By config.json [50, 24]: vocab_size = 50."
+    assert finding.accepted == "config.json specifies [50, 24]: vocab_size = 50."
 
 
 def test_more_layers_in_the_configuration_are_layers_missing() -> None:
     config, tensors = checkpoint("llama")
     finding = only_finding(config | {"num_hidden_layers": 7}, tensors)
     assert finding.code == "TENSOR_MISSING"
-    assert finding.found == (
-        "5 layers missing as a whole: model.layers.2, model.layers.3, model.layers.4 …"
-    )
+    assert finding.found == ("5 layers missing: model.layers.2, model.layers.3, model.layers.4 …")
 
 
 def test_fewer_layers_in_the_configuration_are_layers_without_a_place() -> None:
     config, tensors = checkpoint("llama")
     finding = only_finding(config | {"num_hidden_layers": 1}, tensors)
     assert finding.code == "TENSOR_UNEXPECTED"
-    assert finding.found == "9 tensors that the model has no place for: model.layers.1"
+    assert finding.found == "9 tensors that the model does not have: model.layers.1"
 
 
 @pytest.mark.parametrize(
@@ -282,7 +280,7 @@ def test_fewer_layers_in_the_configuration_are_layers_without_a_place() -> None:
         ("model.layers.0.self_attn.q_proj.weight_scale_inv", "unquantised"),
         ("model.layers.0.self_attn.q_proj.weight.quant_state.bitsandbytes__nf4", "unquantised"),
         ("model.language_model.layers.0.self_attn.q_proj.weight", TRANSFORMERS),
-        ("score.weight", "generating model"),
+        ("score.weight", "generates text"),
         ("model.layers.0.self_attn.q_proj.bias", "different models"),
         ("rubbish", "different models"),
     ],

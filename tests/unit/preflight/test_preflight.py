@@ -308,8 +308,8 @@ def test_header_invalid_names_the_file(content: bytes) -> None:
 @pytest.mark.parametrize(
     ("code", "more_bytes", "found"),
     [
-        ("SHARD_TRUNCATED", -1, "1 bytes shorter than its header says"),
-        ("SHARD_OVERLONG", 7, "7 bytes longer than its header says"),
+        ("SHARD_TRUNCATED", -1, "1 bytes shorter than its header states"),
+        ("SHARD_OVERLONG", 7, "7 bytes longer than its header states"),
     ],
 )
 def test_a_shard_of_another_length_than_its_header_says(
@@ -349,7 +349,7 @@ def test_index_tensor_missing_names_the_tensor_and_its_shard() -> None:
     files = without(llama_files(), SECOND_SHARD) | {INDEX: index}
     finding = only_finding(files)
     assert finding.code == "INDEX_TENSOR_MISSING"
-    assert "2 tensors that the index names and that are not in their shards" in finding.found
+    assert "2 tensors that the index names are not in their shards" in finding.found
     assert f"lm_head.weight ({FIRST_SHARD})" in finding.found
 
 

@@ -429,7 +429,7 @@ def test_another_use_than_generating_is_a_warning(use: str) -> None:
     [
         ({"AutoModelForCausalLM": "own.Own"}, "own.py"),
         ({"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Own"}, "own.py"),
-        ({"AutoModelForCausalLM": "gone.Own"}, "gone.py, which it does not have"),
+        ({"AutoModelForCausalLM": "gone.Own"}, "gone.py, which is missing"),
         ({"AutoModelForCausalLM": "acme/code--own.Own"}, "own.py of the repository acme/code"),
         ({"AutoTokenizer": ["own.Slow", None]}, "own.py"),
         ("own.Own", "own.py"),
@@ -446,7 +446,7 @@ def test_code_of_the_repository_is_named_by_its_files(
     finding = only_finding(files)
     assert (finding.code, finding.severity) == ("CUSTOM_CODE", "warning")
     assert finding.where == f"{file}: auto_map"
-    assert finding.found == f"The repository brings code of its own: {told}"
+    assert finding.found == f"The repository contains custom code: {told}"
 
 
 @pytest.mark.parametrize("auto_map", [None, {}, [], 7, {"AutoConfig": None}, {"AutoConfig": 7}])

@@ -155,13 +155,13 @@ def test_a_tokenizer_that_ends_where_generation_does_not_stop_is_a_warning(
 ) -> None:
     (finding,) = found("llama", 128256, config, generation, LLAMA_3, eos_token="<|eot_id|>")
     assert (finding.code, finding.severity) == ("ANSWER_NOT_ENDED", "warning")
-    assert finding.found.endswith(f"with <|eot_id|> (128009), and generation stops {stops}")
+    assert finding.found.endswith(f"with <|eot_id|> (128009), but generation stops {stops}")
 
 
 def test_another_beginning_than_the_tokenizers_is_a_warning() -> None:
     (finding,) = found("llama", 32000, {"bos_token_id": 0}, None, LLAMA_2, bos_token="<s>")
     assert (finding.code, finding.severity) == ("TOKEN_IDS_DISAGREE", "warning")
-    assert "It is 0, and the tokenizer has <s> (1)" in finding.found
+    assert "The value is 0, but the tokenizer has <s> (1)" in finding.found
 
 
 def test_generation_stops_where_generation_config_says_before_config() -> None:

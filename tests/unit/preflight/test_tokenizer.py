@@ -95,7 +95,7 @@ def test_a_special_token_that_the_vocabulary_lacks_is_a_warning_that_says_what_b
 ):
     (finding,) = findings(tokenizer_config_json=configured(pad_token={"content": "[PAD]"}))
     assert (finding.code, finding.severity) == ("SPECIAL_TOKEN_UNKNOWN", "warning")
-    assert "[PAD] is not in tokenizer.json, and is added on loading with the id 4" in finding.found
+    assert "[PAD] is not in tokenizer.json, so transformers adds it with the id 4" in finding.found
     assert "rows" not in finding.found
 
 
@@ -104,7 +104,7 @@ def test_a_special_token_for_which_there_is_no_row_is_said_to_have_none() -> Non
     (finding,) = findings(
         tokenizer_json=to_json(words), tokenizer_config_json=configured(pad_token="[PAD]")
     )
-    assert "with the id 8, where the embedding ends at 8 rows" in finding.found
+    assert "with the id 8, but the embedding has 8 rows" in finding.found
 
 
 def test_an_older_map_of_special_tokens_is_read_as_well() -> None:

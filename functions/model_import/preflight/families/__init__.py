@@ -1,4 +1,4 @@
-"""The tensors of each family that Bedrock imports, as Bedrock's transformers names and shapes them.
+"""The tensors of each family that Bedrock imports, with the names and shapes of its transformers.
 
-GPT-OSS is younger than that version and is as its public model code and transformers 5 have it.
+GPT-OSS is newer than that version: its tensors follow the public model code and transformers 5.
 """

@@ -1,4 +1,4 @@
-"""Llama and its kin: Mistral, Mixtral, Qwen2, Qwen3, Qwen3 MoE and GPT-OSS."""
+"""Llama and similar families: Mistral, Mixtral, Qwen2, Qwen3, Qwen3 MoE and GPT-OSS."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from model_import.preflight.families.sizes import (
     read_size,
     read_size_or,
     read_sizes,
-    renamed,
+    rename_aliases,
 )
 
 if TYPE_CHECKING:
@@ -107,10 +107,10 @@ def qwen3(config: dict[str, Any]) -> ExpectedTensors:
 
 
 def qwen3_moe(config: dict[str, Any]) -> ExpectedTensors:
-    """Return the tensors of Qwen3MoeForCausalLM, whose layers are dense or of experts."""
+    """Return the tensors of Qwen3MoeForCausalLM, whose layers are dense or have experts."""
     if "num_experts" not in config:
         # The name that transformers 5 writes.
-        config = renamed(config, {"num_local_experts": "num_experts"})
+        config = rename_aliases(config, {"num_local_experts": "num_experts"})
     values = decoder_sizes(config, _defaults(151_936, 2_048, 6_144, 24, 32, 4)).values
     experts = read_size(config, "num_experts", 128, at_most=EXPERTS_AT_MOST)
     width = read_size(config, "moe_intermediate_size", 768)
@@ -132,7 +132,7 @@ def qwen3_moe(config: dict[str, Any]) -> ExpectedTensors:
 
 
 def gpt_oss(config: dict[str, Any]) -> ExpectedTensors:
-    """Return the tensors of GptOssForCausalLM in BF16, whose experts lie in one tensor each.
+    """Return the tensors of GptOssForCausalLM in BF16, where one tensor holds all experts.
 
     Source: modeling_gpt_oss.py and configuration_gpt_oss.py; recorded from transformers 5.
     """
@@ -156,7 +156,7 @@ def gpt_oss(config: dict[str, Any]) -> ExpectedTensors:
 def decoder_sizes(
     config: dict[str, Any], defaults: Mapping[str, int | None], *, head_dim: int | None = None
 ) -> Sizes:
-    """Return the sizes that every decoder has; a default of None stands for the computed one."""
+    """Return the sizes that every decoder has; a default of None means a computed one."""
     heads = read_size(config, "num_attention_heads", defaults["num_attention_heads"] or 0)
     values = read_sizes(
         config,
@@ -167,20 +167,20 @@ def decoder_sizes(
         },
     )
     values["num_key_value_heads"] = read_size_or(
-        config, "num_key_value_heads", defaults["num_key_value_heads"] or heads, of_null=heads
+        config, "num_key_value_heads", defaults["num_key_value_heads"] or heads, when_null=heads
     )
     values["num_hidden_layers"] = read_size(
         config, "num_hidden_layers", defaults["num_hidden_layers"] or 0, at_most=LAYERS_AT_MOST
     )
     split = values["hidden_size"] // heads
-    values["head_dim"] = read_size_or(config, "head_dim", head_dim or split, of_null=split)
+    values["head_dim"] = read_size_or(config, "head_dim", head_dim or split, when_null=split)
     return Sizes(values)
 
 
 def decoder(
     config: dict[str, Any], sizes: Sizes, layer_shapes: Callable[[int], Shapes]
 ) -> ExpectedTensors:
-    """Return embedding, layers, norm and head of a model of text alone."""
+    """Return the embedding, layers, norm and head of a text model."""
     expected = ExpectedTensors()
     expected.require("model.", {"embed_tokens.weight": "vocab_size, hidden_size"}, sizes)
     for number in range(sizes["num_hidden_layers"]):

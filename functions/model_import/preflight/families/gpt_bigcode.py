@@ -12,7 +12,7 @@ from model_import.preflight.families.sizes import (
     read_size,
     read_size_or,
     read_sizes,
-    renamed,
+    rename_aliases,
 )
 
 _ALIASES: Final = {
@@ -25,7 +25,7 @@ _ALIASES: Final = {
 
 def gpt_bigcode(config: dict[str, Any]) -> ExpectedTensors:
     """Return the tensors of GPTBigCodeForCausalLM."""
-    config = renamed(config, _ALIASES)
+    config = rename_aliases(config, _ALIASES)
     sizes = _sizes(config)
     multi_query = read_flag(config, "multi_query", default=True)
     key_and_value = "2*head_dim" if multi_query else "2*n_embd"
@@ -57,7 +57,7 @@ def _sizes(config: dict[str, Any]) -> Sizes:
         config, {"vocab_size": 50_257, "n_positions": 1_024, "n_embd": 768, "n_head": 12}
     )
     inner = 4 * values["n_embd"]
-    values["n_inner"] = read_size_or(config, "n_inner", inner, of_null=inner)
+    values["n_inner"] = read_size_or(config, "n_inner", inner, when_null=inner)
     values["n_layer"] = read_size(config, "n_layer", 12, at_most=LAYERS_AT_MOST)
     values["head_dim"] = values["n_embd"] // values["n_head"]
     return Sizes(values)

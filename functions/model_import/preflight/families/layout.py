@@ -1,4 +1,4 @@
-"""The tensors of one model: which there must be, which there may be, and why of that shape."""
+"""The tensors of one model: which are required, which are optional, and their shapes."""
 
 from __future__ import annotations
 
@@ -14,56 +14,56 @@ if TYPE_CHECKING:
     from model_import.preflight.families.sizes import Sizes
 
 type Shapes = Mapping[str, str]
-# Tensor name, from the layer on, to the formula of its shape.
+# From the name of a tensor within its layer to the formula of its shape.
 
 _TENSORS_AT_MOST: Final = 100_000
-# Qwen3-235B-A22B, the one with the most, has 37 thousand.
+# Qwen3-235B-A22B, the model with the most, has 37,000.
 _BUFFERS: Final = re.compile(
     r"(^|\.)("
     r"rotary_(pos_)?emb\.(inv_freq|cos_cached|sin_cached)|position_ids|attn\.(bias|masked_bias)"
     r")$"
 )
-# Saved by older transformers, computed again by all: they may sit there in any dtype.
+# Older versions of transformers save them, but all compute them again: any dtype is accepted.
 _LAYER: Final = re.compile(r"^.+?\.(?:layers|h|blocks?)\.\d+(?=\.)")
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedTensors:
-    """What the weights of a model consist of, as its configuration says.
+    """The tensors of the model that a configuration describes.
 
-    `stand_ins` names, for a required tensor, the others of which one is enough; `layers` the
-    required tensors of each layer; `formulas` the fields that each shape follows from.
+    `alternatives` are the tensors of which any can replace a required one, `layers` the required
+    tensors of each layer, `formulas` the fields from which each shape is computed.
     """
 
     required: dict[str, tuple[int, ...]] = field(default_factory=dict)
     optional: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    stand_ins: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    alternatives: dict[str, tuple[str, ...]] = field(default_factory=dict)
     layers: dict[str, list[str]] = field(default_factory=dict)
     formulas: dict[str, str] = field(default_factory=dict)
     also_ignored: frozenset[str] = frozenset()
 
     def ignored(self, name: str) -> bool:
-        """Return whether a tensor of this name is a buffer that nobody loads any more."""
+        """Return whether a tensor of this name is a buffer that no loader reads."""
         return name in self.also_ignored or is_buffer(name)
 
     def shape(self, name: str) -> tuple[int, ...] | None:
-        """Return the shape that a tensor of this name has, or None when it does not belong."""
+        """Return the shape of a tensor of this name, or None if the model does not have it."""
         return self.required.get(name, self.optional.get(name))
 
     def require(self, prefix: str, shapes: Shapes, sizes: Sizes) -> None:
-        """Add tensors that there must be.
+        """Add required tensors.
 
         Raises:
-            ConfigSizeError: They become more than any model has.
+            ConfigSizeError: There are more tensors than any model has.
         """
         self._add(self.required, prefix, shapes, sizes)
 
     def allow(self, prefix: str, shapes: Shapes, sizes: Sizes) -> None:
-        """Add tensors that may be stored or not, such as a head tied to the embedding."""
+        """Add optional tensors, such as a head that is tied to the embedding."""
         self._add(self.optional, prefix, shapes, sizes)
 
     def require_layer(self, prefix: str, shapes: Shapes, sizes: Sizes) -> None:
-        """Add the tensors of a layer, which is named as a whole when all are missing."""
+        """Add the tensors of a layer, which is reported by its name if all are missing."""
         self.require(f"{prefix}.", shapes, sizes)
         self.layers[prefix] = [f"{prefix}.{name}" for name in shapes]
 
@@ -85,7 +85,7 @@ def is_buffer(name: str) -> bool:
 
 
 def layer_of(name: str) -> str | None:
-    """Return the prefix of a tensor's layer, or None for one of the model as a whole."""
+    """Return the prefix of a tensor's layer, or None if the tensor is outside the layers."""
     layer = _LAYER.match(name)
     return None if layer is None else layer[0]
 

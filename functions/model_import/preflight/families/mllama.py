@@ -79,7 +79,7 @@ def mllama(config: dict[str, Any]) -> ExpectedTensors:
     """Return the tensors of MllamaForConditionalGeneration."""
     text = read_section(config, "text_config")
     vision_sizes = _vision_sizes(read_section(config, "vision_config"))
-    # The class has no head_dim of its own: a field of that name is without effect.
+    # The class ignores a head_dim field.
     values = decoder_sizes(text | {"head_dim": None}, _TEXT_DEFAULTS).values
     text_sizes = Sizes({**values, "vision_output_dim": vision_sizes["vision_output_dim"]})
     expected = ExpectedTensors()
@@ -102,7 +102,7 @@ def _require_vision(expected: ExpectedTensors, sizes: Sizes) -> None:
 
 def _require_text(expected: ExpectedTensors, text: dict[str, Any], sizes: Sizes) -> None:
     crossing = read_numbers(text, "cross_attention_layers", _CROSS_ATTENTION_LAYERS)
-    # Eight more rows than the head has: the image token is read and never written.
+    # Eight more rows than the head: the model reads the image token, but never writes it.
     expected.require(
         "language_model.model.", {"embed_tokens.weight": "vocab_size+8, hidden_size"}, sizes
     )

@@ -1,4 +1,4 @@
-"""Qwen2-VL and Qwen2.5-VL, by the names that transformers up to Bedrock's version saves."""
+"""Qwen2-VL and Qwen2.5-VL, with the names that transformers saves up to Bedrock's version."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def qwen2_5_vl(config: dict[str, Any]) -> ExpectedTensors:
 def _with_vision(
     config: dict[str, Any], sizes: Sizes, block: Shapes, ends: Shapes
 ) -> ExpectedTensors:
-    # Later versions write the text model's fields into text_config; Bedrock's has them at the top.
+    # Later versions write the text model's fields into text_config, Bedrock's at the top level.
     text = {**read_section(config, "text_config"), **config, "head_dim": None}
     text_layer = {**ATTENTION, **QKV_BIASES, **NORMS, **MLP}
     expected = decoder(text, decoder_sizes(text, _TEXT_DEFAULTS), lambda _: text_layer)

@@ -1,4 +1,4 @@
-"""Numbers out of a config.json that anybody may have written, and shapes computed from them."""
+"""Reads sizes from an untrusted config.json, and computes shapes from them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 LAYERS_AT_MOST: Final = 1_000
 EXPERTS_AT_MOST: Final = 1_024
 _SIZE_AT_MOST: Final = 2**31 - 1
-# Several times what any published model has: beyond it the tables would only fill the memory.
+# Several times those of any published model. Larger numbers would fill the memory with tables.
 
 
 class ConfigSizeError(ValueError):
-    """A value of config.json is none that a model could be built with."""
+    """A value of config.json is not valid for any model."""
 
     def __init__(self, name: str, value: object, accepted: str) -> None:
         super().__init__(f"{name} is {value!r:.100}, not {accepted}")
@@ -27,7 +27,7 @@ class ConfigSizeError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Sizes by the name of their field; shapes are written in these names."""
+    """Sizes by the name of their field; the formulas of shapes use these names."""
 
     values: Mapping[str, int]
     _shapes: dict[str, tuple[int, ...]] = field(default_factory=dict, repr=False)
@@ -36,7 +36,7 @@ class Sizes:
         return self.values[name]
 
     def shape(self, formula: str) -> tuple[int, ...]:
-        """Return the shape that a formula such as `3*hidden_size, hidden_size` stands for."""
+        """Return the shape of a formula such as `3*hidden_size, hidden_size`."""
         known = self._shapes.get(formula)
         if known is None:
             known = tuple(self._dimension(text) for text in formula.split(", "))
@@ -54,7 +54,7 @@ def read_sizes(config: dict[str, Any], defaults: Mapping[str, int]) -> dict[str,
     """Return the fields that `defaults` names, each from the configuration or by default.
 
     Raises:
-        ConfigSizeError: One is no whole number above zero.
+        ConfigSizeError: One is not a whole number above zero.
     """
     return {name: read_size(config, name, default) for name, default in defaults.items()}
 
@@ -65,7 +65,7 @@ def read_size(
     """Return one field.
 
     Raises:
-        ConfigSizeError: It is no whole number from 1 to `at_most`.
+        ConfigSizeError: It is not a whole number from 1 to `at_most`.
     """
     value = config.get(name, default)
     if type(value) is not int or not 1 <= value <= at_most:
@@ -73,19 +73,19 @@ def read_size(
     return value
 
 
-def read_size_or(config: dict[str, Any], name: str, default: int, *, of_null: int) -> int:
-    """Return one field, or `of_null` where it is null: there the model class computes it.
+def read_size_or(config: dict[str, Any], name: str, default: int, *, when_null: int) -> int:
+    """Return one field, or `when_null`, as the model class computes it, if the field is null.
 
     Raises:
         ConfigSizeError: It is neither null nor a whole number above zero.
     """
     if name in config and config[name] is None:
-        return of_null
+        return when_null
     return read_size(config, name, default)
 
 
 def read_flag(config: dict[str, Any], name: str, *, default: bool) -> bool:
-    """Return one switch; null is off.
+    """Return one flag; null is false.
 
     Raises:
         ConfigSizeError: It is neither true, false nor null.
@@ -100,7 +100,7 @@ def read_numbers(config: dict[str, Any], name: str, default: list[int]) -> froze
     """Return a list of layer numbers; null is the default.
 
     Raises:
-        ConfigSizeError: It is no list of whole numbers.
+        ConfigSizeError: It is not a list of whole numbers.
     """
     value = config.get(name)
     if value is None:
@@ -111,10 +111,10 @@ def read_numbers(config: dict[str, Any], name: str, default: list[int]) -> froze
 
 
 def read_section(config: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return a configuration within the configuration; null or none at all is all defaults.
+    """Return a nested configuration; null or a missing one means all defaults.
 
     Raises:
-        ConfigSizeError: It is no JSON object.
+        ConfigSizeError: It is not a JSON object.
     """
     value = config.get(name)
     if value is None:
@@ -124,9 +124,9 @@ def read_section(config: dict[str, Any], name: str) -> dict[str, Any]:
     return value
 
 
-def renamed(config: dict[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]:
-    """Return the configuration with the names its class also answers to replaced by its own.
+def rename_aliases(config: dict[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]:
+    """Return the configuration with each alias replaced by the name that its class uses.
 
-    The alias wins where both are given: the class sets it last.
+    If both are given, the alias wins, because the class sets it last.
     """
     return config | {own: config[alias] for alias, own in aliases.items() if alias in config}

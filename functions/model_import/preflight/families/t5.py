@@ -12,7 +12,7 @@ from model_import.preflight.families.sizes import (
     read_flag,
     read_size,
     read_sizes,
-    renamed,
+    rename_aliases,
 )
 
 _ALIASES: Final = {
@@ -27,15 +27,15 @@ _COPIES: Final = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
 
 def t5(config: dict[str, Any]) -> ExpectedTensors:
     """Return the tensors of T5ForConditionalGeneration."""
-    config = renamed(config, _ALIASES)
+    config = rename_aliases(config, _ALIASES)
     sizes = _sizes(config)
     feed_forward = _feed_forward(config)
-    # Left in T5's first checkpoints by the converter; the model class has no such module.
+    # The converter of T5's first checkpoints left it; the model class has no such module.
     stray = "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"
     expected = ExpectedTensors(also_ignored=frozenset({stray}))
     expected.require("", {"shared.weight": _EMBEDDING}, sizes)
     expected.allow("", dict.fromkeys(_COPIES, _EMBEDDING), sizes)
-    expected.stand_ins["shared.weight"] = _COPIES
+    expected.alternatives["shared.weight"] = _COPIES
     _require_stack(expected, "encoder", (_attention(0, "SelfAttention"),), feed_forward, sizes)
     attentions = (_attention(0, "SelfAttention"), _attention(1, "EncDecAttention"))
     _require_stack(expected, "decoder", attentions, feed_forward, sizes)
@@ -55,7 +55,7 @@ def _require_stack(
     layer = {name: formula for shapes in attentions for name, formula in shapes.items()}
     number = len(attentions)
     layer |= {f"layer.{number}.{name}": formula for name, formula in feed_forward.items()}
-    # One table of relative positions serves all blocks of a stack.
+    # All blocks of a stack share one table of relative positions.
     positions = {
         "layer.0.SelfAttention.relative_attention_bias.weight": (
             "relative_attention_num_buckets, num_heads"
