@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import io
 import json
+import os
 import threading
 import uuid
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from local.aws.event_bus import EventBus
     from local.aws.lambda_functions import LambdaFunction
 
+# No stack here starts an EC2 instance, so moto needs none of its 1,300 images.
+os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
 _INVOKE_PATH: Final = "/2015-03-31/functions/"
 
 

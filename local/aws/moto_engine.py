@@ -50,8 +50,10 @@ from moto.stepfunctions.parser.asl.component.state.exec.execute_state import Exe
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback import (  # noqa: E501
     StateTaskServiceCallback,
 )
+from moto.stepfunctions.parser.asl.eval.event.event_manager import EventManager
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
+from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,6 +61,9 @@ if TYPE_CHECKING:
 _ERROR_PREFIXES: Final = {"bedrock": "Bedrock", "ssm": "Ssm"}
 _ENGINE: Final = "moto.stepfunctions.parser.asl"
 _STATE: Final = f"{_ENGINE}.component.state"
+_COMMUNICATION: Final = (
+    "moto.stepfunctions.parser.backend.execution.BaseExecutionWorkerCommunication"
+)
 _TASK: Final = f"{_STATE}.exec.state_task.service"
 _POLL_SECONDS: Final = 0.05
 _HANG_SECONDS: Final = 900
@@ -74,6 +79,30 @@ class Pace:
     def seconds(self, seconds: float) -> float:
         """Return the real seconds that a wait of the state machine takes."""
         return seconds / self.quicker
+
+
+class Tally:
+    """Counts events of all executions, so that a caller polls only when there is a new one."""
+
+    def __init__(self) -> None:
+        """Count from 0."""
+        self.count = 0
+        self._counted = threading.Condition()
+
+    def add(self) -> None:
+        """Count one more."""
+        with self._counted:
+            self.count += 1
+            self._counted.notify_all()
+
+    def wait(self, known: int, seconds: float) -> None:
+        """Wait until the count differs from `known`, or for `seconds`."""
+        with self._counted:
+            self._counted.wait_for(lambda: self.count != known, seconds)
+
+
+HISTORY_EVENTS: Final = Tally()
+ENDS: Final = Tally()
 
 
 @contextlib.contextmanager
@@ -95,6 +124,10 @@ def _replacements(pace: Pace, endpoint_url: str) -> dict[str, object]:
         f"{_ENGINE}.jsonata.validations.eval_jsonata_expression": _evaluate,
         f"{_ENGINE}.eval.variable_store.encode_jsonata_variable_declarations": _declare,
         f"{_ENGINE}.eval.states.encode_jsonata_variable_declarations": _declare,
+        f"{_ENGINE}.eval.event.event_manager.EventManager.add_event": _counted(
+            EventManager.add_event, HISTORY_EVENTS
+        ),
+        f"{_COMMUNICATION}.terminated": _counted(BaseExecutionWorkerCommunication.terminated, ENDS),
         f"{_ENGINE}.component.common.retry.retrier_decl.time": _Clock(pace),
         f"{_STATE}.wait.wait_function.wait_function.WaitFunction._wait_interval": _waiting(pace),
         f"{_STATE}.exec.state_task.lambda_eval_utils.boto_client_for": client_for,
@@ -122,6 +155,17 @@ def _replacements(pace: Pace, endpoint_url: str) -> dict[str, object]:
     }
 
 
+def _counted(method: Any, tally: Tally) -> Any:  # noqa: ANN401 – a method of moto's
+    @functools.wraps(method)
+    def counted(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+        try:
+            return method(*arguments, **options)
+        finally:
+            tally.add()
+
+    return counted
+
+
 # moto's list lacks CapacityProviderStrategy.
 _RUN_TASK_PARAMETERS: Final = {
     "runtask": {
@@ -138,9 +182,9 @@ _parsed_definition: Final = functools.lru_cache(maxsize=16)(AmazonStateLanguageP
 
 
 def _parse(definition: str) -> tuple[Any, Any]:
-    """Read a definition once and not at every execution, which took most of an execution's time.
+    """Parse a definition once, because parsing takes most of the time of an execution.
 
-    Only its syntax tree is kept: the components made of it are each execution's own.
+    Only the syntax tree is kept; each execution gets its own components.
     """
     _, tree = _parsed_definition(definition)
     return Preprocessor().visit(tree), tree
@@ -158,7 +202,7 @@ def _evaluate(expression: str) -> Any:  # noqa: ANN401 – any JSON value
     """Return the value of a JSONata expression."""
     text, values = _split_declarations(_MOTO_PARSE.sub("", expression))
     evaluation = copy.copy(_parsed_expression(text))
-    jsonata.Jsonata.CURRENT.jsonata = evaluation  # whose clock and functions this thread takes
+    jsonata.Jsonata.CURRENT.jsonata = evaluation  # its clock and functions are those of this thread
     try:
         return evaluation.evaluate(None, values)
     except (JException, ValueError) as error:
@@ -167,7 +211,7 @@ def _evaluate(expression: str) -> Any:  # noqa: ANN401 – any JSON value
 
 @functools.lru_cache(maxsize=1024)
 def _parsed_expression(text: str) -> Any:  # noqa: ANN401
-    """Return an expression to be copied for each evaluation: evaluating changes the copy alone."""
+    """Return a parsed expression; copy it for each evaluation, because evaluating changes it."""
     parsed = jsonata.Jsonata(text)
     parsed.register_lambda("parse", json.loads)
     return parsed

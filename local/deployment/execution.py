@@ -7,12 +7,15 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from local.aws.moto_engine import ENDS, HISTORY_EVENTS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from local.deployment.local_aws import LocalAws
 
 _POLL_SECONDS: Final = 0.1
+_WAIT_SECONDS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +55,31 @@ class FollowedExecution:
         """
         seen = 0
         running = True
+        looked_at = None
         while running:
-            # Status before history, so that the last history has every state.
-            running = self._describe()["status"] == "RUNNING"
-            names = self._state_names(self.history())
-            yield from names[seen:]
-            seen = len(names)
+            happened = (HISTORY_EVENTS.count, ENDS.count)
+            if happened != looked_at:
+                looked_at = happened
+                # Status before history, so that the last history has every state.
+                running = self._describe()["status"] == "RUNNING"
+                names = self._state_names(self.history())
+                yield from names[seen:]
+                seen = len(names)
             on_poll()
             if running:
                 time.sleep(_POLL_SECONDS)
 
     def wait(self) -> None:
         """Wait for its end."""
+        ends = ENDS.count
         while self._describe()["status"] == "RUNNING":
-            time.sleep(_POLL_SECONDS)
+            ENDS.wait(ends, _WAIT_SECONDS)
+            ends = ENDS.count
 
     def outcome(self) -> Outcome:
         """Return how it ended."""
-        described, history, output = self._describe(), self.history(), self.output()
+        described, history = self._describe(), self.history()
+        output = json.loads(described.get("output") or "{}")
         validated = _last_output(history, "Validate Repository")
         prepared = _last_output(history, "Prepare Repository")
         plan = validated.get("plan", {})

@@ -16,12 +16,14 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from unittest import mock
 
 import boto3
 import yaml
+from moto.cloudformation.models import Stack as MotoStack
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
-from samtranslator.yaml_helper import yaml_parse
+from samtranslator.yaml_helper import intrinsics_multi_constructor
 
 from local.aws.cloudformation_gaps import Schedule, replace_unsupported, schedules_of
 from local.aws.lambda_functions import LambdaFunction
@@ -70,8 +72,15 @@ def read_template() -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=1)
 def _parsed_template(text: str) -> dict[str, Any]:
-    template: dict[str, Any] = yaml_parse(text)
+    template: dict[str, Any] = yaml.load(text, _TemplateLoader)  # noqa: S506 – a safe loader
     return template
+
+
+class _TemplateLoader(yaml.CSafeLoader):
+    """Reads the short forms of intrinsic functions as SAM does, ten times as fast."""
+
+
+_TemplateLoader.add_multi_constructor("!", intrinsics_multi_constructor)
 
 
 def translate(template: dict[str, Any], parameters: dict[str, str], region: str) -> dict[str, Any]:
@@ -109,15 +118,17 @@ def deploy(account: Account, name: str, parameters: dict[str, str], tags: dict[s
         _take_definition(translated, machine)
     _upload_code(account)
     cloudformation = account.client("cloudformation")
-    cloudformation.create_stack(
-        StackName=name,
-        TemplateBody=json.dumps(translated),
-        Parameters=[
-            {"ParameterKey": key, "ParameterValue": value} for key, value in chosen.items()
-        ],
-        Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
-        Capabilities=["CAPABILITY_IAM"],
-    )
+    # moto would parse the JSON as YAML, which takes a hundred times as long.
+    with mock.patch.object(MotoStack, "parse_template", staticmethod(json.loads)):
+        cloudformation.create_stack(
+            StackName=name,
+            TemplateBody=json.dumps(translated),
+            Parameters=[
+                {"ParameterKey": key, "ParameterValue": value} for key, value in chosen.items()
+            ],
+            Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+            Capabilities=["CAPABILITY_IAM"],
+        )
     outputs = _outputs(cloudformation, name)
     for machine, path in definitions.items():
         prefix = f"{_SUBSTITUTION}{machine}"
@@ -163,7 +174,7 @@ def _take_definition(translated: dict[str, Any], machine: str) -> None:
 def substitute(definition: str, substitutions: dict[str, str]) -> dict[str, Any]:
     """Return a definition with its placeholders replaced: text first, then YAML, as on AWS."""
     text = re.sub(r"\$\{(\w+)\}", lambda match: substitutions[match[1]], definition)
-    parsed: dict[str, Any] = yaml.safe_load(text)
+    parsed: dict[str, Any] = yaml.load(text, yaml.CSafeLoader)
     return parsed
 
 
