@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 REPO_ID: Final = "acme/tiny-llama"
 ROPE: Final = {"rope_theta": 500000.0, "rope_type": "default"}
-"""Transformers 5 writes it so; it is put right in the copy."""
+"""Transformers 5 writes it so; the copy is corrected."""
 
 
 def write(folder: Path, files: Files) -> Path:
@@ -52,7 +52,15 @@ def assess_on_hub(
     request = ImportRequest.from_input({"repo_id": REPO_ID} | (fields or {}))
     with LocalHub([repository]) as hub:
         snapshot = read_snapshot(hub.endpoint, REPO_ID, request.revision, token=None)
-        return assess(request, snapshot, "us-east-1", hub_token=None, licences=licences, **options)
+        return assess(
+            request,
+            snapshot,
+            "us-east-1",
+            hub_token=None,
+            hub_ca_bundle=None,
+            licences=licences,
+            **options,
+        )
 
 
 def codes(assessment: Assessment) -> list[str]:
