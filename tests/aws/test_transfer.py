@@ -225,7 +225,9 @@ def test_a_file_is_opened_before_the_last_parts_of_the_one_before_it(
 def test_a_long_file_without_a_sha256_is_refused(transfer: Rig) -> None:
     unhashed = replace(transfer.files[0], sha256=None)
 
-    with pytest.raises(InvalidInputError, match=r"10500 bytes and no SHA-256 .* fits 1000 bytes"):
+    with pytest.raises(
+        InvalidInputError, match=r"10500 bytes and no SHA-256 .* at most 1000 bytes"
+    ):
         transfer.transfer(replace(transfer.slice, files=(unhashed,)))
 
 

@@ -138,7 +138,7 @@ def test_explain_says_every_reason_against_a_release() -> None:
     result = run("watch", "explain", SHIPPED)
 
     assert result.exit_code == 1
-    for words in ("refused", "the model_type is llama", "the weights are", "an active hour"):
+    for words in ("refused", "the model_type is llama", "the weights have", "an active hour"):
         assert words in result.output
     assert "accepts mistral" in result.output
 

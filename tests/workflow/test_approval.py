@@ -154,7 +154,7 @@ def test_an_import_that_nobody_answers_ends_by_name(here: World) -> None:
     outcome = ended(FollowedExecution(here.aws, started["executionArn"]))
 
     assert outcome.error == "ApprovalTimedOutError"
-    assert "start an execution again" in str(outcome.cause)
+    assert "start the execution again" in str(outcome.cause)
     assert outcome.states == [*BEFORE, *FAILURE]
     assert ask(link(message, "Approve"), "POST") == 410
 

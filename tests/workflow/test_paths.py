@@ -486,7 +486,7 @@ def test_an_account_that_may_not_be_read_is_refused_with_the_action_that_is_miss
     outcome = here.run()
 
     assert outcome.error == "ModelNotImportableError"
-    assert "Allow bedrock:ListImportedModels to" in str(outcome.cause)
+    assert "Allow bedrock:ListImportedModels for" in str(outcome.cause)
     assert jobs_of(here) == here.tasks.runs == 0
 
 

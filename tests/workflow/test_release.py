@@ -193,7 +193,12 @@ def test_a_commit_that_was_overtaken_while_it_settled_is_superseded(here: World)
                 "weights_bytes_at_most": 1,
                 "usd_per_active_hour_at_most": 0.01,
             },
-            ["the model_type is llama", "the weights are", "an active hour", "LICENCE_NOT_ALLOWED"],
+            [
+                "the model_type is llama",
+                "the weights have",
+                "an active hour",
+                "LICENCE_NOT_ALLOWED",
+            ],
         ),
         ("acme/quantised", {}, ["QUANTISED"]),
     ],

@@ -148,7 +148,7 @@ def read_heads(api: ModelApi, author: str, patterns: tuple[str, ...]) -> tuple[R
         HubUnavailableError: The Hub did not answer, or answered with a temporary failure.
     """
     what = f"the models of {author!r}"
-    with translate_client_errors(what, "list of models", with_token=bool(api.token)):
+    with translate_client_errors(what, "a list of models", with_token=bool(api.token)):
         if are_requested_one_by_one(patterns):
             return tuple(_named_heads(api, patterns))
         return tuple(_heads(api.models_of(author)))

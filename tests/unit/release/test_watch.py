@@ -327,7 +327,7 @@ def test_an_answer_that_is_no_list_is_the_hubs_fault(
     monkeypatch.setattr(Hub, "_answer", lambda *_: httpx2.Response(200, content=content))
     client = BoundedRequests(60, clock).client(httpx2.MockTransport(Hub(clock).answer))
 
-    with client, pytest.raises(HubUnavailableError, match="no list of models"):
+    with client, pytest.raises(HubUnavailableError, match="cannot be read as a list of models"):
         read_heads(ModelApi(client, "https://hub.test"), "acme", ("acme/*",))
 
 

@@ -242,7 +242,7 @@ def test_what_is_missing_is_told_by_name(
 def test_an_answer_that_trying_again_does_not_mend_is_told_at_once(reader: Reader) -> None:
     reader.hub.faults.add(Fault("status", match="HEAD /acme", status=418))
 
-    with pytest.raises(HubUnavailableError, match=r"it answered 418 \(The Hub fails"):
+    with pytest.raises(HubUnavailableError, match=r"it answered 418 \(The local Hub injects"):
         reader.files().open(WEIGHTS)
     assert reader.waits == []
 
