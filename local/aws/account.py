@@ -6,8 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
+from botocore.config import Config
 
 ACCOUNT_ID = "123456789012"
+# botocore would compose one for every request.
+USER_AGENT = "local"
+_CONFIG = Config(user_agent=USER_AGENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,5 +44,6 @@ class Account:
                 region_name=self.region,
                 aws_access_key_id="local",
                 aws_secret_access_key="local",  # noqa: S106
+                config=_CONFIG,
             )
         return self._clients[service]

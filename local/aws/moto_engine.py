@@ -28,6 +28,7 @@ from jsonata.jexception import JException
 from jsonata.utils import Utils
 from moto.core.config import default_user_config
 from moto.core.responses import EmptyResult
+from moto.core.utils import method_names_from_class
 from moto.stepfunctions.parser.api import (
     EvaluationFailedEventDetails,
     HistoryEventType,
@@ -52,8 +53,9 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 )
 from moto.stepfunctions.parser.asl.eval.event.event_manager import EventManager
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
-from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
 from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication
+
+from local.aws.account import USER_AGENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -120,6 +122,9 @@ def _replacements(pace: Pace, endpoint_url: str) -> dict[str, object]:
     client_for = _client_factory(endpoint_url)
     return {
         f"{_ENGINE}.parse.asl_parser.AmazonStateLanguageParser.parse": staticmethod(_parse),
+        f"{_ENGINE}.component.eval_component.EvalComponent.heap_key": property(id),
+        # moto lists the methods of a service at every request.
+        "moto.core.responses.method_names_from_class": functools.cache(method_names_from_class),
         f"{_ENGINE}.component.common.string.string_expression.eval_jsonata_expression": _evaluate,
         f"{_ENGINE}.jsonata.validations.eval_jsonata_expression": _evaluate,
         f"{_ENGINE}.eval.variable_store.encode_jsonata_variable_declarations": _declare,
@@ -178,16 +183,9 @@ _RUN_TASK_PARAMETERS: Final = {
     }
 }
 
-_parsed_definition: Final = functools.lru_cache(maxsize=16)(AmazonStateLanguageParser.parse)
-
-
-def _parse(definition: str) -> tuple[Any, Any]:
-    """Parse a definition once, because parsing takes most of the time of an execution.
-
-    Only the syntax tree is kept; each execution gets its own components.
-    """
-    _, tree = _parsed_definition(definition)
-    return Preprocessor().visit(tree), tree
+# Parsing takes most of the time of an execution. Executions of one definition share its components,
+# and store their own values under the components' keys.
+_parse: Final = functools.lru_cache(maxsize=16)(AmazonStateLanguageParser.parse)
 
 
 # moto declares $parse by way of $eval, which evaluates where it should only read.
@@ -263,7 +261,10 @@ def _declare(bindings: dict[str, Any]) -> str:
 
 # One attempt, because the definition has the retries. One connection per concurrent execution.
 _ENGINE_CALLS: Final = Config(
-    retries={"total_max_attempts": 1}, read_timeout=900, max_pool_connections=50
+    retries={"total_max_attempts": 1},
+    read_timeout=900,
+    max_pool_connections=50,
+    user_agent=USER_AGENT,
 )
 
 
