@@ -387,6 +387,8 @@ def _offset(body: bytes | FileSlice) -> int:
 
 def _header_text(text: str) -> str:
     """Returns the text in a form that a header allows: printable ASCII on one line."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(
         character if character.isascii() and character.isprintable() else "?" for character in text
     )
