@@ -181,8 +181,9 @@ class World:
         self.aws.routes.tasks = self.tasks
         self.aws.routes.fault = self._fault
         bucket, s3 = self.aws.stack.outputs["StagingBucketName"], self.aws.account.client("s3")
-        for entry in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
-            s3.delete_object(Bucket=bucket, Key=entry["Key"])
+        if found := s3.list_objects_v2(Bucket=bucket).get("Contents"):
+            keys = [{"Key": entry["Key"]} for entry in found]
+            s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
 
     def fail(
         self, operation: str, code: str, message: str = "made to fail", times: int = 1
