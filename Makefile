@@ -2,7 +2,7 @@
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .tools/bin/uv)
 RUN := $(UV) run --frozen
 export SAM_CLI_TELEMETRY = 0
-# With it, every worker and program of the tests compiles anew all that it imports.
+# With it, every worker and program of the tests would compile all its imports again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo release test test-aws fuzz soak soak-releases lint generate build local bench bench-70b bench-preflight
