@@ -26,6 +26,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from jsonata.jexception import JException
 from jsonata.utils import Utils
+from jsonpath_ng.ext.parser import parse as parse_json_path
 from moto.core.config import default_user_config
 from moto.core.responses import EmptyResult
 from moto.core.utils import method_names_from_class
@@ -123,6 +124,7 @@ def _replacements(pace: Pace, endpoint_url: str) -> dict[str, object]:
     return {
         f"{_ENGINE}.parse.asl_parser.AmazonStateLanguageParser.parse": staticmethod(_parse),
         f"{_ENGINE}.component.eval_component.EvalComponent.heap_key": property(id),
+        f"{_ENGINE}.utils.json_path.parse": functools.lru_cache(maxsize=1024)(parse_json_path),
         # moto lists the methods of a service at every request.
         "moto.core.responses.method_names_from_class": functools.cache(method_names_from_class),
         f"{_ENGINE}.component.common.string.string_expression.eval_jsonata_expression": _evaluate,
@@ -238,7 +240,9 @@ def _split_declarations(expression: str) -> tuple[str, dict[str, Any]]:
             break
         if expression[stop] != ";":
             break
-        values[declaration[1]], end = _with_nulls(value), stop + 1
+        if expression.find("null", declaration.end(), stop) >= 0:
+            value = _with_nulls(value)
+        values[declaration[1]], end = value, stop + 1
     return opening[0] + expression[end:], values
 
 
