@@ -14,7 +14,7 @@ release: $(UV)
 	$(RUN) python -m local release
 
 test: $(UV)
-	$(RUN) pytest -n 3 --dist worksteal
+	$(RUN) pytest -n 3 --dist loadfile
 
 # RUNS is the number of runs, LOOPS the number of busy processes. TESTS are arguments of pytest.
 test-busy: $(UV)

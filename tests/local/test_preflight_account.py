@@ -1,4 +1,4 @@
-"""What preflight says of an account: quotas, names, imports of before, missing permissions."""
+"""What preflight says of an account: quotas, names, earlier imports, missing permissions."""
 
 from __future__ import annotations
 

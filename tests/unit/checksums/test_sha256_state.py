@@ -1,4 +1,4 @@
-"""SHA-256 that is interrupted and gone on with."""
+"""SHA-256 that is interrupted and resumed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever lies in a repository, preflight ends with a verdict that can be sent on.
+"""Whatever is in a repository, preflight ends with a verdict that can be sent on.
 
 FUZZ_SECONDS runs the property for that long with examples that no run has seen (`make fuzz`).
 """
