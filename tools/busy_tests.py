@@ -37,9 +37,10 @@ def endless_loops(count: int) -> Iterator[None]:
     command = [sys.executable, "-I", "-c", _ENDLESS]
     loops: list[subprocess.Popen[bytes]] = []
     try:
-        # Each has its own session, so that Ctrl-C at the terminal does not reach it.
+        # Each has its own process group, so that Ctrl-C at the terminal does not reach it, but not its
+        # own session: Linux first divides the processors among sessions.
         loops.extend(
-            subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)  # noqa: S603
+            subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0)  # noqa: S603
             for _ in range(count)
         )
         yield
@@ -62,8 +63,8 @@ def run_tests(arguments: list[str]) -> tuple[int, str]:
 
 
 def _exit_code(command: list[str]) -> int:
-    # Its own process group, so that ending it ends all of it and not `make` alone.
-    with subprocess.Popen(command, cwd=_ROOT, start_new_session=True) as tests:  # noqa: S603
+    # Its own process group, so that ending it ends all of its processes and not `make` alone.
+    with subprocess.Popen(command, cwd=_ROOT, process_group=0) as tests:  # noqa: S603
         try:
             return tests.wait()
         except BaseException:
