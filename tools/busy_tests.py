@@ -37,8 +37,8 @@ def endless_loops(count: int) -> Iterator[None]:
     command = [sys.executable, "-I", "-c", _ENDLESS]
     loops: list[subprocess.Popen[bytes]] = []
     try:
-        # Each has its own process group, so that Ctrl-C at the terminal does not reach it. All are in
-        # the session of the tests, because Linux first divides the processors among sessions.
+        # Each has its own process group, so that Ctrl-C at the terminal does not reach it. All are
+        # in the session of the tests: Linux first divides the processors among sessions.
         loops.extend(
             subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0)  # noqa: S603
             for _ in range(count)
