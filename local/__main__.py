@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import logging
 import os
 import signal
 import sys
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 from rich.console import Console
-
-from local.aws.announcements import Announcements
-from local.deployment.execution import Execution
-from local.deployment.local_aws import LocalAws, LocalSettings
-from local.deployment.stack import read_template
-from local.display import Display
-from local.release import follow_release, watch_repository
-from local.slice_progress import SliceProgressReader
-from model_import_cli.folder_hub.server import LocalHub
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SHIPPED_HUB: Final = Path(__file__).parent / "repositories"
 _DELIVERY: Final = Path(__file__).parent.parent / "events" / "hub_webhook.json"
@@ -76,34 +62,14 @@ def run(  # noqa: PLR0913 – options of a command
     """
     execution_input = _execution_input(repo_id, revision, more_input)
     chosen = _template_parameters(parameters)
-    display = Display(Console(stderr=as_json))
+    directory = _hub(hub)
+    from local import display, sessions  # noqa: PLC0415 – moto takes seconds to import
+
+    shown = display.Display(Console(stderr=as_json))
     try:
-        with _hub_endpoint(hub) as endpoint, display:
-            display.note(f"Deploying template.yaml into a local AWS; the Hub is {endpoint}")
-            settings = dataclasses.replace(_settings(endpoint), parameters=chosen)
-            with LocalAws(settings, display.task_log) as aws:
-                execution = Execution(aws, execution_input)
-                progress = SliceProgressReader(
-                    aws.account.client("s3"),
-                    aws.stack.outputs["StagingBucketName"],
-                    execution.name,
-                )
-                announcements = Announcements(aws)
-
-                def tell() -> None:
-                    display.moved(progress.changes())
-                    display.announced(announcements.new())
-
-                for state in execution.states_entered(tell):
-                    display.moved(progress.changes(at_once=state == "Verify Transfer"))
-                    display.entered(state)
-                    display.announced(announcements.new())
-                display.moved(progress.changes(at_once=True))
-                display.announced(announcements.new(settled=True))
-                outcome = execution.outcome()
-        display.ended(outcome)
+        outcome = sessions.run_import(execution_input, directory, chosen, shown)
     except KeyboardInterrupt:
-        display.note("Stopped; nothing is left running.")
+        shown.note("Stopped; nothing is left running.")
         sys.exit(1)
     if as_json:
         sys.stdout.write(json.dumps(dataclasses.asdict(outcome), ensure_ascii=False) + "\n")
@@ -125,30 +91,17 @@ def release(delivery: Path, hub: str | None, parameters: tuple[str, ...]) -> Non
     Exit code 0: the model was imported and answered. 1: it was not. 2: wrong usage.
     """
     chosen = _template_parameters(parameters)
-    display = Display(Console(emoji=False))
-    outcome = None
+    directory = _hub(hub)
+    from local import display, sessions  # noqa: PLC0415 – moto takes seconds to import
+
+    shown = display.Display(Console(emoji=False))
     try:
-        with _hub_endpoint(hub) as endpoint, display:
-            display.note(f"Deploying template.yaml into a local AWS; the Hub is {endpoint}")
-            with LocalAws(_releasing(_settings(endpoint), chosen), display.task_log) as aws:
-                watch_repository(aws, json.loads(delivery.read_bytes())["repo"]["name"])
-                display.note(f"The Hub posts {delivery.name} to {aws.stack.outputs['WebhookUrl']}")
-                announcements = Announcements(aws)
-                for execution in follow_release(aws, delivery.read_bytes()):
-                    for state in execution.states_entered(
-                        lambda: display.announced(announcements.new())
-                    ):
-                        display.entered(state)
-                        display.announced(announcements.new())
-                    display.announced(announcements.new(settled=True))
-                    outcome = execution.outcome()
+        outcome = sessions.run_release(delivery, directory, chosen, shown)
     except KeyboardInterrupt:
-        display.note("Stopped; nothing is left running.")
+        shown.note("Stopped; nothing is left running.")
         sys.exit(1)
     except RuntimeError as error:
         raise click.ClickException(str(error)) from error
-    if outcome:
-        display.ended(outcome)
     sys.exit(0 if outcome and outcome.model_arn else 1)
 
 
@@ -159,59 +112,24 @@ def release(delivery: Path, hub: str | None, parameters: tuple[str, ...]) -> Non
 def serve(port: int, hub: str | None, parameters: tuple[str, ...]) -> None:
     """Run a local AWS with the stack deployed, for the AWS CLI, boto3 and webhooks."""
     chosen = _template_parameters(parameters)
+    directory = _hub(hub)
     # rich would read parts of ARNs as names of emoji.
     console = Console(emoji=False)
-
-    def tell(line: str) -> None:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    from local import sessions  # noqa: PLC0415 – moto takes seconds to import
 
     try:
-        with (
-            _hub_endpoint(hub) as endpoint,
-            LocalAws(
-                dataclasses.replace(
-                    _releasing(_settings(endpoint), chosen),
-                    port=port,
-                    function_log_level="INFO",
-                    on_schedule_run=tell,
-                ),
-                lambda _arn, line: tell(line),
-            ) as aws,
-        ):
-            for name, value in aws.account.environment.items():
-                console.print(f"export {name}={value}", highlight=False, soft_wrap=True)
-            for name, value in aws.stack.outputs.items():
-                console.print(f"# {name} {value}", highlight=False, soft_wrap=True)
-            console.print(f"# Hub {endpoint}", highlight=False)
-            console.print(_NEXT.format(arn=aws.stack.state_machine_arn), soft_wrap=True)
-            announcements, display = Announcements(aws), Display(console)
-            while True:
-                display.announced(announcements.new())
-                time.sleep(_POLL_SECONDS)
+        sessions.serve_aws(port, directory, chosen, console)
     except KeyboardInterrupt:
         console.print("Stopped; nothing is left running.")
     except SystemExit:
         raise click.UsageError(f"Port {port} is taken; choose another with --port.") from None
 
 
-_POLL_SECONDS: Final = 0.5
-_NEXT: Final = """\
-aws stepfunctions start-execution --state-machine-arn {arn} \
---input '{{"repo_id": "model-import/Tiny-Quiz-Llama-Instruct"}}'
-# Stop with Ctrl-C."""
-
-
-def _releasing(settings: LocalSettings, parameters: tuple[tuple[str, str], ...]) -> LocalSettings:
-    """Return settings that enable the webhook and the schedule, unless `parameters` differ."""
-    enabled = (("ReleaseWebhook", "ENABLED"), ("WatchSchedule", "rate(15 minutes)"))
-    return dataclasses.replace(settings, parameters=(*enabled, *parameters))
-
-
-def _settings(hub_endpoint: str) -> LocalSettings:
-    return LocalSettings(hub_endpoint=hub_endpoint, hub_token=os.environ.get("HF_TOKEN"))
-
-
 def _template_parameters(given: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    if not given:
+        return ()
+    from local.deployment.stack import read_template  # noqa: PLC0415 – as above
+
     known = read_template()["Parameters"]
     parameters = []
     for text in given:
@@ -233,18 +151,16 @@ def _execution_input(repo_id: str, revision: str | None, more_input: str | None)
     return {"repo_id": repo_id, **({"revision": revision} if revision else {}), **more}
 
 
-@contextlib.contextmanager
-def _hub_endpoint(hub: str | None) -> Iterator[str]:
+def _hub(hub: str | None) -> str | Path:
+    """Return the URL of a Hub without a trailing slash, or the folder to serve."""
     if hub and hub.startswith(("http://", "https://")):
-        yield hub.rstrip("/")
-        return
+        return hub.rstrip("/")
     directory = Path(hub) if hub else SHIPPED_HUB
     if not directory.is_dir():
         raise click.BadParameter(
             f"{directory} is neither a folder nor an http(s) URL", param_hint="--hub"
         )
-    with LocalHub.from_directory(directory) as server:
-        yield server.endpoint
+    return directory
 
 
 if __name__ == "__main__":
