@@ -84,7 +84,7 @@ class Pace:
         return seconds / self.quicker
 
 
-class Tally:
+class EventCounter:
     """Counts events of all executions, so that a caller polls only when there is a new one."""
 
     def __init__(self) -> None:
@@ -104,8 +104,8 @@ class Tally:
             self._counted.wait_for(lambda: self.count != known, seconds)
 
 
-HISTORY_EVENTS: Final = Tally()
-ENDS: Final = Tally()
+HISTORY_EVENTS: Final = EventCounter()
+ENDS: Final = EventCounter()
 
 
 @contextlib.contextmanager
@@ -162,13 +162,13 @@ def _replacements(pace: Pace, endpoint_url: str) -> dict[str, object]:
     }
 
 
-def _counted(method: Any, tally: Tally) -> Any:  # noqa: ANN401 – a method of moto's
+def _counted(method: Any, counter: EventCounter) -> Any:  # noqa: ANN401 – a method of moto's
     @functools.wraps(method)
     def counted(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401
         try:
             return method(*arguments, **options)
         finally:
-            tally.add()
+            counter.add()
 
     return counted
 
